@@ -1,0 +1,96 @@
+"""The instruction base class and the decorator that turns a short class into a table row.
+
+`@instruction(opcode)` reads the annotated fields, lays them out from bit 8 upwards in
+declaration order behind the 8-bit opcode, checks that they fit the 64-bit word, and registers
+the class. Encoder, decoder, assembler, disassembler, validator and manual work from this table.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeVar, dataclass_transform, get_args, get_type_hints
+
+from .fields import Kind, Role
+
+WORD_BITS = 64
+OPCODE_BITS = 8
+
+
+@dataclass(frozen=True)
+class Field:
+    """One operand field of an instruction: its name, its kind and its lowest bit."""
+
+    name: str
+    kind: Kind
+    low_bit: int
+
+
+class Instruction:
+    """One instruction; subclasses are frozen dataclasses made by `@instruction`."""
+
+    opcode: ClassVar[int]
+    mnemonic: ClassVar[str]
+    layout: ClassVar[tuple[Field, ...]]
+
+    def __post_init__(self) -> None:
+        """Check every field against its kind."""
+        for field in self.layout:
+            field.kind.check(self.mnemonic, field.name, getattr(self, field.name))
+
+    @property
+    def operands(self) -> tuple[int, ...]:
+        """Field values in table order."""
+        return tuple(getattr(self, field.name) for field in self.layout)
+
+    def streams(self, role: Role) -> tuple[int, ...]:
+        """Stream registers that this instruction uses in the given role."""
+        return tuple(getattr(self, f.name) for f in self.layout if f.kind.role is role)
+
+    def __str__(self) -> str:
+        """Assembly text."""
+        operands = (f.kind.format(getattr(self, f.name)) for f in self.layout)
+        return f"{self.mnemonic} {', '.join(operands)}".rstrip()
+
+
+TABLE: dict[int, type[Instruction]] = {}
+BY_MNEMONIC: dict[str, type[Instruction]] = {}
+
+_T = TypeVar("_T", bound=type[Instruction])
+
+
+@dataclass_transform(frozen_default=True)
+def instruction(opcode: int) -> Callable[[_T], _T]:
+    """Make a class an instruction with this opcode and add it to the table."""
+
+    def register(cls: _T) -> _T:
+        made: Any = dataclass(frozen=True)(cls)
+        made.opcode = opcode
+        made.mnemonic = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", ".", cls.__name__).lower()
+        made.layout = _lay_out(made)
+        _check_unique(made)
+        TABLE[opcode] = made
+        BY_MNEMONIC[made.mnemonic] = made
+        return made  # type: ignore[no-any-return]
+
+    return register
+
+
+def _lay_out(cls: type[Instruction]) -> tuple[Field, ...]:
+    hints = get_type_hints(cls, include_extras=True)
+    laid_out: list[Field] = []
+    low_bit = OPCODE_BITS
+    for field in fields(cls):  # type: ignore[arg-type]
+        kind = get_args(hints[field.name])[1]
+        laid_out.append(Field(field.name, kind, low_bit))
+        low_bit += kind.width
+    if low_bit > WORD_BITS:
+        raise TypeError(f"{cls.__name__} needs {low_bit} bits; a word has {WORD_BITS}")
+    return tuple(laid_out)
+
+
+def _check_unique(cls: type[Instruction]) -> None:
+    for other in (TABLE.get(cls.opcode), BY_MNEMONIC.get(cls.mnemonic)):
+        if other is not None:
+            raise TypeError(f"{cls.__name__} and {other.__name__} share an opcode or a mnemonic")

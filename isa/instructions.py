@@ -1,0 +1,297 @@
+"""The instruction set, in opcode order: one class an instruction, and nothing said twice.
+
+Conventions
+    A *stream* names a sequence of elements in one memory: a base address in bytes, an element
+    type and up to six (count, stride) pairs, axis 0 slowest. Unset axes have count 1. The number
+    of elements is the product of the counts. All instructions walk their streams in that order.
+    A batch of inputs runs in lock step: every local memory and every global address above the
+    constants exists once an input; constants, arrays and stream registers exist once.
+
+Notation
+    ``rne(v)`` rounds to the nearest integer, ties to even. ``rne24(v)`` rounds to 24 significant
+    bits, ties to even. A *scale word* is 32 bits: mantissa in bits 0-23, shift in bits 24-30,
+    sign in bit 31; its value is ``(-1)^sign * mantissa * 2^-shift``.
+"""
+
+from __future__ import annotations
+
+from .fields import (
+    Address,
+    ArrayId,
+    Axis,
+    CellCount,
+    CellIndex,
+    Code,
+    CoreId,
+    Count,
+    Delta,
+    ElementField,
+    Flag,
+    MatrixId,
+    ReadStream,
+    Repeat,
+    RoundingField,
+    SpaceField,
+    Steps,
+    StreamRegister,
+    Stride,
+    Tag,
+    Word32,
+    WriteStream,
+)
+from .instruction import Instruction, instruction
+
+STREAM_REGISTERS = 32
+STREAM_AXES = 6
+LOOP_DEPTH = 8
+
+
+@instruction(0x00)
+class Nop(Instruction):
+    """Does nothing."""
+
+
+@instruction(0x01)
+class Halt(Instruction):
+    """Ends the program of this core. It is the last instruction, and only the last."""
+
+
+@instruction(0x02)
+class Loop(Instruction):
+    """Runs the next `body` instructions `count` times. Loops nest up to eight deep."""
+
+    count: Repeat
+    body: Repeat
+
+
+@instruction(0x03)
+class Barrier(Instruction):
+    """Waits until every core of the program has come to a barrier with the same `tag`."""
+
+    tag: Tag
+
+
+@instruction(0x10)
+class Stream(Instruction):
+    """Sets stream `stream` to one element of type `element` at byte `base` of `space`.
+
+    All six axes are reset to count 1, stride 0.
+    """
+
+    stream: StreamRegister
+    space: SpaceField
+    element: ElementField
+    base: Address
+
+
+@instruction(0x11)
+class Dim(Instruction):
+    """Gives axis `axis` (0..5, 0 slowest) of `stream` its `count` and its `stride` in bytes."""
+
+    stream: StreamRegister
+    axis: Axis
+    count: Count
+    stride: Stride
+
+
+@instruction(0x12)
+class Step(Instruction):
+    """Adds `delta` bytes to the base of `stream`: the per-iteration increment of a loop."""
+
+    stream: StreamRegister
+    delta: Delta
+
+
+@instruction(0x13)
+class Setq(Instruction):
+    """Sets the output stage of the vector unit: zero point, clipping bounds and rounding.
+
+    Used by `requant`, `add`, `mul` and `softmax` until the next `setq`:
+    the result of each is ``clip(rounded value + zero_point, low, high)``.
+    """
+
+    zero_point: Code
+    low: Code
+    high: Code
+    rounding: RoundingField
+
+
+@instruction(0x20)
+class Load(Instruction):
+    """Copies global elements `src` to local elements `dst` (same element type and count)."""
+
+    dst: WriteStream
+    src: ReadStream
+
+
+@instruction(0x21)
+class Store(Instruction):
+    """Copies local elements `src` to global elements `dst` (same element type and count)."""
+
+    dst: WriteStream
+    src: ReadStream
+
+
+@instruction(0x22)
+class Copy(Instruction):
+    """Copies local elements `src` to local elements `dst` (same element type and count)."""
+
+    dst: WriteStream
+    src: ReadStream
+
+
+@instruction(0x23)
+class Fill(Instruction):
+    """Writes `value` to every element of the local stream `dst`."""
+
+    dst: WriteStream
+    value: Word32
+
+
+@instruction(0x30)
+class Send(Instruction):
+    """Sends the elements of `src` to core `peer`, and waits until its `recv` has taken them."""
+
+    src: ReadStream
+    peer: CoreId
+    tag: Tag
+
+
+@instruction(0x31)
+class Recv(Instruction):
+    """Waits for the `send` of core `peer` with the same `tag` and writes its elements to `dst`."""
+
+    dst: WriteStream
+    peer: CoreId
+    tag: Tag
+
+
+@instruction(0x40)
+class Write(Instruction):
+    """Writes cells of array `array`: `columns` cells a row, from (`row`, `column`).
+
+    `src` (u8, constant global memory) has one row of packed levels an outer element: its
+    innermost used axis is the bytes of one row; each byte holds ``8 // cell_bits`` levels, the
+    first in the lowest bits.
+    """
+
+    array: ArrayId
+    src: ReadStream
+    row: CellIndex
+    column: CellIndex
+    columns: CellCount
+
+
+@instruction(0x41)
+class Mvm(Instruction):
+    """Multiplies input vectors with matrix `matrix` and writes int32 accumulators.
+
+    The last `inner` axes of `src` (u8) walk one vector of K elements, the axes before them the
+    windows. `dst` (i32) holds N accumulators a window, in the same order of windows. Each row
+    block of the matrix is driven with input steps of `step_bits` bits; each slice column is
+    converted by its ADC; partial sums are shifted and added as the matrix table says. With
+    `accumulate` the result is added to what `dst` holds.
+    """
+
+    dst: WriteStream
+    src: ReadStream
+    matrix: MatrixId
+    inner: Axis
+    accumulate: Flag
+
+
+@instruction(0x50)
+class Requant(Instruction):
+    """Scales accumulators to codes: ``clip(round((src + bias) * scale) + zero_point)``.
+
+    `src` is i32 or a code type, `bias` i32, `scale` u32 scale words, each with as many elements
+    as `dst`. FLOAT24: ``rne(rne24(rne24(src + bias) * scale)) + zero_point``. FLOAT24_BIASED:
+    ``rne(rne24(rne24(rne24(src + bias) * scale) + zero_point))``. FIXED modes:
+    ``round((src + bias) * mantissa * 2^-shift) + zero_point`` with one rounding.
+    """
+
+    dst: WriteStream
+    src: ReadStream
+    bias: ReadStream
+    scale: ReadStream
+
+
+@instruction(0x51)
+class Add(Instruction):
+    """Adds two code tensors of different scales.
+
+    `params` holds three scale words ra, rb, c. FLOAT24 modes:
+    ``clip(rne(rne24(a * ra + rne24(b * rb + c))))``: the zero points are inside c, and
+    `zero_point` of the output stage is not used. FIXED modes: the three words have one shift;
+    ``clip(round((a * ra + b * rb + c) * 2^-shift))`` with one rounding.
+    """
+
+    dst: WriteStream
+    a: ReadStream
+    b: ReadStream
+    params: ReadStream
+
+
+@instruction(0x52)
+class Mul(Instruction):
+    """Multiplies two code tensors: ``(a - za) * (b - zb)`` scaled by r.
+
+    `params` holds three 32-bit words: the scale word r, then za and zb. FLOAT24 modes:
+    ``clip(rne(rne24(rne24((a - za) * (b - zb) * r) + zero_point)))``. FIXED modes: one rounding
+    of the product, then the zero point.
+    """
+
+    dst: WriteStream
+    a: ReadStream
+    b: ReadStream
+    params: ReadStream
+
+
+@instruction(0x53)
+class Lut(Instruction):
+    """Looks codes up: ``dst = table[src & 255]``; `table` has 256 elements of the type of `dst`."""
+
+    dst: WriteStream
+    src: ReadStream
+    table: ReadStream
+
+
+@instruction(0x54)
+class Max(Instruction):
+    """Takes the largest of the elements along the last `inner` axes of `src`."""
+
+    dst: WriteStream
+    src: ReadStream
+    inner: Axis
+
+
+@instruction(0x55)
+class Sum(Instruction):
+    """Adds the elements along the last `inner` axes of `src` into i32 `dst`."""
+
+    dst: WriteStream
+    src: ReadStream
+    inner: Axis
+
+
+@instruction(0x56)
+class Accumulate(Instruction):
+    """Adds i32 partial sums: ``dst = a + b``. The compiler proves that int32 does not overflow."""
+
+    dst: WriteStream
+    a: ReadStream
+    b: ReadStream
+
+
+@instruction(0x57)
+class Softmax(Instruction):
+    """Normalises exponentials along the innermost axis of `src` that has more than one element.
+
+    `table` has 256 u32 elements, ``e[d]`` for a code d below the largest of its row. With S the
+    exact sum of a row's e: ``clip(rne(e[max - x] * steps / S) + zero_point)``.
+    """
+
+    dst: WriteStream
+    src: ReadStream
+    table: ReadStream
+    steps: Steps

@@ -1,0 +1,227 @@
+"""Control flow resolved: what a program does, operation by operation.
+
+Control flow never depends on data, so loops, stream registers and the output stage can be
+played through without any. The validator, the machine's decoder and the timing model all start
+from the operations yielded here.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from math import prod
+
+from .errors import ValidationError
+from .fields import ElementType, Role, Rounding, Space
+from .instruction import Instruction
+from .instructions import (
+    LOOP_DEPTH,
+    STREAM_AXES,
+    Barrier,
+    Dim,
+    Halt,
+    Loop,
+    Nop,
+    Recv,
+    Send,
+    Setq,
+    Step,
+    Stream,
+)
+from .program import Program
+
+
+@dataclass(frozen=True)
+class StreamState:
+    """A stream register's content: where `prod(counts)` elements lie, axis 0 slowest."""
+
+    space: Space
+    element: ElementType
+    base: int
+    counts: tuple[int, ...] = (1,) * STREAM_AXES
+    strides: tuple[int, ...] = (0,) * STREAM_AXES
+
+    @property
+    def count(self) -> int:
+        """Number of elements."""
+        return prod(self.counts)
+
+    @property
+    def extent(self) -> tuple[int, int]:
+        """First byte and byte behind the last that the stream can touch."""
+        spans = [(c - 1) * s for c, s in zip(self.counts, self.strides, strict=True)]
+        low = self.base + sum(min(span, 0) for span in spans)
+        high = self.base + sum(max(span, 0) for span in spans) + self.element.size
+        return low, high
+
+
+@dataclass(frozen=True)
+class OutputStage:
+    """The state set by `setq`."""
+
+    zero_point: int
+    low: int
+    high: int
+    rounding: Rounding
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One instruction at run time: its streams by field name, and the output stage in force."""
+
+    core: int
+    pc: int
+    instruction: Instruction
+    streams: Mapping[str, StreamState]
+    stage: OutputStage | None
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A `send` and the `recv` that it meets."""
+
+    send: Operation
+    recv: Operation
+
+
+def walk(core: int, code: tuple[Instruction, ...]) -> Iterator[Operation]:
+    """Yield the operations of one core: everything but control flow and register setup.
+
+    Raises `ValidationError` where a stream is used before it is set, a loop runs past the end
+    or loops nest too deeply.
+    """
+    registers: dict[int, StreamState] = {}
+    stage: OutputStage | None = None
+    for pc in _program_counters(core, code):
+        match code[pc]:
+            case Nop() | Loop():
+                continue
+            case Halt():
+                return
+            case Stream(stream, space, element, base):
+                registers[stream] = StreamState(Space(space), ElementType(element), base)
+            case Dim(stream, axis, count, stride):
+                registers[stream] = _with_axis(
+                    _read(registers, stream, core, pc), axis, count, stride
+                )
+            case Step(stream, delta):
+                state = _read(registers, stream, core, pc)
+                registers[stream] = replace(state, base=state.base + delta)
+            case Setq(zero_point, low, high, rounding):
+                stage = OutputStage(zero_point, low, high, Rounding(rounding))
+            case instruction:
+                streams = {
+                    field.name: _read(registers, getattr(instruction, field.name), core, pc)
+                    for field in instruction.layout
+                    if field.kind.role in (Role.READ, Role.WRITE)
+                }
+                yield Operation(core, pc, instruction, streams, stage)
+
+
+def interleave(program: Program) -> Iterator[Operation | Exchange]:
+    """Yield the operations of all cores in one order that a real chip could take.
+
+    Cores run in turn, each until it must wait; the result does not depend on the order, because
+    only matched sends and receives and barriers connect cores. Raises `ValidationError` naming
+    the waiting cores and instructions where no core can go on.
+    """
+    walks = {core: walk(core, code) for core, code in sorted(program.cores.items())}
+    waiting: dict[int, Operation] = {}
+    ready = deque(walks)
+    while ready:
+        core = ready.popleft()
+        blocked = None
+        for operation in walks[core]:
+            if isinstance(operation.instruction, (Send, Recv, Barrier)):
+                blocked = operation
+                break
+            yield operation
+        if blocked is None:
+            del walks[core]
+        else:
+            waiting[core] = blocked
+        yield from _release(core, waiting, walks, ready)
+    if waiting:
+        raise ValidationError(_deadlock(waiting))
+
+
+def _release(
+    core: int,
+    waiting: dict[int, Operation],
+    walks: Mapping[int, Iterator[Operation]],
+    ready: deque[int],
+) -> Iterator[Operation | Exchange]:
+    blocked = waiting.get(core)
+    if blocked is not None and isinstance(blocked.instruction, (Send, Recv)):
+        other = waiting.get(blocked.instruction.peer)
+        if other is not None and _meets(blocked, other):
+            del waiting[blocked.core], waiting[other.core]
+            ready.extend(sorted((blocked.core, other.core)))
+            sends = isinstance(blocked.instruction, Send)
+            yield Exchange(blocked, other) if sends else Exchange(other, blocked)
+    elif waiting and len(waiting) == len(walks) and _all_at_one_barrier(waiting):
+        yield from (waiting[c] for c in sorted(waiting))
+        ready.extend(sorted(waiting))
+        waiting.clear()
+
+
+def _meets(one: Operation, other: Operation) -> bool:
+    a, b = one.instruction, other.instruction
+    if not (isinstance(a, (Send, Recv)) and isinstance(b, (Send, Recv))):
+        return False
+    return type(a) is not type(b) and b.peer == one.core and a.tag == b.tag
+
+
+def _all_at_one_barrier(waiting: Mapping[int, Operation]) -> bool:
+    instructions = [operation.instruction for operation in waiting.values()]
+    tags = {i.tag for i in instructions if isinstance(i, Barrier)}
+    return len(tags) == 1 and all(isinstance(i, Barrier) for i in instructions)
+
+
+def _deadlock(waiting: Mapping[int, Operation]) -> str:
+    waits = "; ".join(
+        f"core {core} at {operation.pc}: {operation.instruction}"
+        for core, operation in sorted(waiting.items())
+    )
+    return f"deadlock: these cores wait for each other, or for a core that has ended: {waits}"
+
+
+def _program_counters(core: int, code: tuple[Instruction, ...]) -> Iterator[int]:
+    """Yield the index of each instruction executed, loops played out (without recursion)."""
+    frames: list[tuple[int, int, int]] = []  # first, behind last, iterations left
+    pc = 0
+    while True:
+        while frames and pc == frames[-1][1]:
+            first, end, left = frames.pop()
+            if left > 1:
+                frames.append((first, end, left - 1))
+                pc = first
+        if pc >= len(code):
+            return
+        yield pc
+        instruction = code[pc]
+        pc += 1
+        if isinstance(instruction, Loop):
+            end = pc + instruction.body
+            if end > (frames[-1][1] if frames else len(code)):
+                raise ValidationError(f"core {core} at {pc - 1}: the loop body runs past its block")
+            if len(frames) == LOOP_DEPTH:
+                raise ValidationError(f"core {core} at {pc - 1}: loops nest deeper than {LOOP_DEPTH}")
+            if instruction.count == 0 or instruction.body == 0:
+                pc = end
+            else:
+                frames.append((pc, end, instruction.count))
+
+
+def _read(registers: Mapping[int, StreamState], stream: int, core: int, pc: int) -> StreamState:
+    state = registers.get(stream)
+    if state is None:
+        raise ValidationError(f"core {core} at {pc}: stream s{stream} is used before it is set")
+    return state
+
+
+def _with_axis(state: StreamState, axis: int, count: int, stride: int) -> StreamState:
+    counts, strides = list(state.counts), list(state.strides)
+    counts[axis], strides[axis] = count, stride
+    return replace(state, counts=tuple(counts), strides=tuple(strides))
