@@ -12,7 +12,12 @@ class EncodingError(IsaError):
 
 
 class AssemblyError(IsaError):
-    """Text that is not a program; carries the line and column it points at."""
+    """Text that is not a program; `line` and `column` are those of the first problem, from 1."""
+
+    def __init__(self, message: str, line: int = 1, column: int = 1) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
 
 
 class ContainerError(IsaError):

@@ -170,9 +170,9 @@ class Recv(Instruction):
 class Write(Instruction):
     """Writes cells of array `array`: `columns` cells a row, from (`row`, `column`).
 
-    `src` (u8, constant global memory) has one row of packed levels an outer element: its
-    innermost used axis is the bytes of one row; each byte holds ``8 // cell_bits`` levels, the
-    first in the lowest bits.
+    `src` (u8, constant global memory) holds whole rows of packed levels, one row behind the
+    other: a row takes ``ceil(columns * cell_bits / 8)`` bytes, each byte holds
+    ``8 // cell_bits`` levels, the first in the lowest bits.
     """
 
     array: ArrayId

@@ -6,10 +6,23 @@ Unknown keys and impossible values are errors; nothing has a silent default.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+import tomllib
+from collections.abc import Iterator
 from enum import StrEnum
-from typing import Annotated, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import TargetError
+from .problems import Problem, did_you_mean, from_pydantic, render
+from .toml_lines import TomlLines, scan
+
+MAX_FILE_BYTES = 64 * 1024
+_BUILTIN = Path(__file__).parent / "targets"
 
 
 class Encoding(StrEnum):
@@ -28,8 +41,8 @@ class RequantMode(StrEnum):
     FIXED = "fixed"
 
 
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Table(BaseModel):
@@ -41,7 +54,12 @@ class Chip(_Table):
 
     mesh_rows: int = Field(ge=1, le=256)
     mesh_cols: int = Field(ge=1, le=256)
-    global_memory_mib: int = Field(ge=1, le=1 << 20)
+    global_memory_mib: int = Field(ge=1, le=1 << 19)
+
+    @property
+    def global_memory_bytes(self) -> int:
+        """Bytes of the global memory."""
+        return self.global_memory_mib << 20
 
     @property
     def cores(self) -> int:
@@ -55,6 +73,11 @@ class Core(_Table):
     arrays: int = Field(ge=1, le=1 << 16)
     local_memory_kib: int = Field(ge=1, le=1 << 20)
     vector_lanes: int = Field(ge=1, le=4096)
+
+    @property
+    def local_memory_bytes(self) -> int:
+        """Bytes of the local memory."""
+        return self.local_memory_kib * 1024
 
 
 class Array(_Table):
@@ -118,7 +141,7 @@ class Target(_Table):
 
     schema_: Literal["imcc.target/1"] = Field(alias="schema")
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$", max_length=64)
-    description: str
+    description: str = Field(max_length=1000)
     chip: Chip
     core: Core
     array: Array
@@ -127,3 +150,172 @@ class Target(_Table):
     timing: Timing
     energy: Energy
     sources: dict[str, str]
+
+    def to_json(self) -> str:
+        """Canonical JSON: sorted keys, no spaces, ASCII; equal targets give equal text."""
+        return json.dumps(
+            self.model_dump(mode="json", by_alias=True),
+            sort_keys=True,
+            separators=(",", ":"),
+            ensure_ascii=True,
+        )
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical JSON, in hexadecimal."""
+        return hashlib.sha256(self.to_json().encode("ascii")).hexdigest()
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote; raises `TargetError` listing every problem."""
+        try:
+            raw = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise TargetError(f"the target is not valid JSON: {error}") from error
+        return cls.from_tables(raw, "target")
+
+    @classmethod
+    def from_tables(cls, raw: object, name: str, toml: TomlLines | None = None) -> Self:
+        """Check plain tables; `name` and `toml` say where they come from in error messages."""
+        problems = _source_problems(raw)
+        try:
+            target = cls.model_validate(raw)
+        except ValidationError as error:
+            problems += from_pydantic(cls, error)
+            raise TargetError(render(name, problems, toml)) from error
+        problems += _cross_problems(target)
+        if problems:
+            raise TargetError(render(name, problems, toml))
+        return target
+
+
+def builtin_targets() -> tuple[str, ...]:
+    """Names of the targets that come with the package, sorted."""
+    return tuple(sorted(path.stem for path in _BUILTIN.glob("*.toml")))
+
+
+def load_target(name_or_path: str | Path) -> Target:
+    """Load a built-in target by name, or a target file by path.
+
+    Raises `TargetError` with every problem of the file, each with its line.
+    """
+    if isinstance(name_or_path, str) and name_or_path in builtin_targets():
+        path = _BUILTIN / f"{name_or_path}.toml"
+    else:
+        path = Path(name_or_path)
+    if not path.is_file():
+        raise TargetError(_no_such_target(str(name_or_path)))
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise TargetError(f"{path}: the file is larger than {MAX_FILE_BYTES} bytes")
+    return _parse(_read(path), str(name_or_path))
+
+
+def _no_such_target(name: str) -> str:
+    builtins = builtin_targets()
+    hint = did_you_mean(name, builtins)
+    known = ", ".join(builtins)
+    return f"no target '{name}': it is neither a file nor one of the built-in {known}{hint}"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise TargetError(f"{path}: the file cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise TargetError(f"{path}: the file is not UTF-8 at byte {error.start}") from error
+
+
+def _parse(text: str, name: str) -> Target:
+    try:
+        raw = tomllib.loads(text)
+    except RecursionError as error:
+        raise TargetError(f"{name}: arrays or tables are nested too deeply") from error
+    except tomllib.TOMLDecodeError as error:
+        raise TargetError(_syntax_message(name, text, str(error))) from error
+    return Target.from_tables(raw, name, scan(text))
+
+
+def _syntax_message(name: str, text: str, message: str) -> str:
+    place = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
+    if place is None or place[1] is None:
+        return f"{name}: not valid TOML: {message}"
+    line, column = int(place[1]), int(place[2])
+    excerpt = TomlLines(tuple(text.splitlines()), {}).excerpt(line, column, 1)
+    return f"{name}:{line}:{column}: not valid TOML: {message[: place.start()]}\n{excerpt}"
+
+
+def _source_problems(raw: object) -> list[Problem]:
+    """Every number needs a source, and every source something that it speaks of."""
+    if not isinstance(raw, dict) or not isinstance(raw.get("sources"), dict):
+        return []
+    sources: dict[str, Any] = raw["sources"]
+    numbers = list(_numbers(raw))
+    known = sorted({name for table, key in numbers for name in (table, f"{table}.{key}")})
+    problems = [
+        Problem(
+            ("sources", name),
+            f"source '{name}' names no number of this file{did_you_mean(name, known)}",
+            at_key=True,
+        )
+        for name in sources
+        if name not in known
+    ]
+    problems += [
+        Problem(("sources", name), f"source '{name}' is empty; say where the number comes from")
+        for name, source in sources.items()
+        if isinstance(source, str) and not source.strip()
+    ]
+    return problems + _uncovered(numbers, sources)
+
+
+def _uncovered(numbers: list[tuple[str, str]], sources: dict[str, Any]) -> list[Problem]:
+    by_table: dict[str, list[str]] = {}
+    for table, key in numbers:
+        if table not in sources and f"{table}.{key}" not in sources:
+            by_table.setdefault(table, []).append(key)
+    return [
+        Problem(
+            (table, keys[0]),
+            f"[{table}] has no source for {', '.join(keys)}; "
+            f"add '{table}' or '\"{table}.{keys[0]}\"' to [sources]",
+        )
+        for table, keys in by_table.items()
+    ]
+
+
+def _numbers(raw: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    for table, values in raw.items():
+        if isinstance(values, dict):
+            for key, value in values.items():
+                if isinstance(value, (int, float)) and not isinstance(value, bool):
+                    yield str(table), str(key)
+
+
+def _cross_problems(target: Target) -> Iterator[Problem]:
+    """Find what one value alone cannot show to be wrong."""
+    array = target.array
+    differential = array.encoding.value.startswith("differential")
+    if array.cols * array.cell_bits % 8:
+        yield Problem(
+            ("array", "cols"),
+            f"a row of {array.cols} cells of {array.cell_bits} bits is not a whole number of bytes",
+        )
+    if array.subtract_analog and not differential:
+        yield Problem(
+            ("array", "subtract_analog"),
+            f"encoding '{array.encoding.value}' has no negative cells to subtract; "
+            "it must be false, or the encoding differential",
+        )
+    if target.adc.per_array > array.cols:
+        yield Problem(
+            ("adc", "per_array"),
+            f"{target.adc.per_array} converters for {array.cols} columns; "
+            f"it must be at most {array.cols}",
+        )
+    cells = -(-8 // array.cell_bits) * (2 if array.encoding is Encoding.DIFFERENTIAL_COLUMNS else 1)
+    if array.cols < cells:
+        yield Problem(
+            ("array", "cols"),
+            f"an 8-bit weight takes {cells} cells of a row; the array has {array.cols} columns",
+        )

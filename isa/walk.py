@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from math import prod
 
 from .errors import ValidationError
@@ -47,13 +48,16 @@ class StreamState:
         """Number of elements."""
         return prod(self.counts)
 
-    @property
+    @cached_property
     def extent(self) -> tuple[int, int]:
         """First byte and byte behind the last that the stream can touch."""
-        spans = [(c - 1) * s for c, s in zip(self.counts, self.strides, strict=True)]
-        low = self.base + sum(min(span, 0) for span in spans)
-        high = self.base + sum(max(span, 0) for span in spans) + self.element.size
-        return low, high
+        low = high = self.base
+        for count, stride in zip(self.counts, self.strides, strict=True):
+            if stride < 0:
+                low += (count - 1) * stride
+            else:
+                high += (count - 1) * stride
+        return low, high + self.element.size
 
 
 @dataclass(frozen=True)
@@ -207,7 +211,9 @@ def _program_counters(core: int, code: tuple[Instruction, ...]) -> Iterator[int]
             if end > (frames[-1][1] if frames else len(code)):
                 raise ValidationError(f"core {core} at {pc - 1}: the loop body runs past its block")
             if len(frames) == LOOP_DEPTH:
-                raise ValidationError(f"core {core} at {pc - 1}: loops nest deeper than {LOOP_DEPTH}")
+                raise ValidationError(
+                    f"core {core} at {pc - 1}: loops nest deeper than {LOOP_DEPTH}"
+                )
             if instruction.count == 0 or instruction.body == 0:
                 pc = end
             else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import io
 import warnings
 from pathlib import Path
 
@@ -11,10 +10,9 @@ import numpy as np
 import onnx
 import onnxruntime
 import torch
+from datasets import Array
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
-
-from datasets import Array
 
 OPSET = 17
 EVALUATION_BATCH = 500
@@ -37,8 +35,7 @@ def fold_input_scaling(model: nn.Module, scale: float, shift: float) -> nn.Modul
         raise ValueError("only a linear first layer can absorb an input shift")
     weight = layer.weight.detach().double()
     if shift:
-        bias = layer.bias.detach().double() + shift * weight.sum(dim=1)
-        layer.bias = nn.Parameter(bias.float())
+        layer.bias = nn.Parameter((bias_of(layer) + shift * weight.sum(dim=1)).float())
     layer.weight = nn.Parameter((weight * scale).float())
     return folded
 
@@ -69,10 +66,17 @@ def fold_batch_norm(layer: Weighted, norm: BatchNorm) -> None:
     mean, variance = required(norm.running_mean), required(norm.running_var)
     factor = norm.weight.detach().double() / torch.sqrt(variance + norm.eps)
     weight = layer.weight.detach().double()
-    bias = layer.bias.detach().double() if layer.bias is not None else torch.zeros_like(mean)
     shape = (-1, *(1 for _ in weight.shape[1:]))
     layer.weight = nn.Parameter((weight * factor.reshape(shape)).float())
-    layer.bias = nn.Parameter((norm.bias.detach().double() + (bias - mean) * factor).float())
+    bias = norm.bias.detach().double() + (bias_of(layer) - mean) * factor
+    layer.bias = nn.Parameter(bias.float())
+
+
+def bias_of(layer: Weighted) -> Tensor:
+    """Return the bias of a layer in float64; zeros where it has none."""
+    if layer.bias is None:
+        return torch.zeros(len(layer.weight), dtype=torch.float64)
+    return layer.bias.detach().double()
 
 
 def required(statistic: Tensor | None) -> Tensor:
@@ -84,14 +88,13 @@ def required(statistic: Tensor | None) -> Tensor:
 
 def export_onnx(model: nn.Module, sample_shape: tuple[int, ...], path: Path) -> None:
     """Write the model as a checked, self-contained ONNX file."""
-    buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The TorchScript exporter is deprecated, but gives the plainest graphs.
         warnings.simplefilter("ignore", DeprecationWarning)
         torch.onnx.export(
             model.eval(),
             (torch.zeros(1, *sample_shape),),
-            buffer,
+            path,
             input_names=["input"],
             output_names=["logits"],
             dynamic_axes={"input": {0: "N"}, "logits": {0: "N"}},
@@ -101,7 +104,7 @@ def export_onnx(model: nn.Module, sample_shape: tuple[int, ...], path: Path) -> 
             do_constant_folding=False,
             dynamo=False,
         )
-    proto = onnx.load_from_string(buffer.getvalue())
+    proto = onnx.load(path)
     tidy(proto, path.stem)
     onnx.checker.check_model(proto, full_check=True)
     path.write_bytes(proto.SerializeToString(deterministic=True))

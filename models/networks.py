@@ -41,7 +41,8 @@ class Mlp(nn.Module):
         """Map images (N, 1, 28, 28) to logits (N, 10)."""
         x = self.relu1(self.bn1(self.fc1(self.flatten(x))))
         x = self.relu2(self.bn2(self.fc2(x)))
-        return self.fc3(x)
+        logits: Tensor = self.fc3(x)
+        return logits
 
 
 class LeNet(nn.Module):
@@ -69,7 +70,8 @@ class LeNet(nn.Module):
         x = self.pool1(self.relu1(self.bn1(self.conv1(x))))
         x = self.pool2(self.relu2(self.bn2(self.conv2(x))))
         x = self.relu3(self.fc1(self.flatten(x)))
-        return self.fc3(self.relu4(self.fc2(x)))
+        logits: Tensor = self.fc3(self.relu4(self.fc2(x)))
+        return logits
 
 
 class ResidualStack(nn.Module):
@@ -94,7 +96,8 @@ class ResidualStack(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Add the two paths, then rectify."""
         residual = self.bn2(self.conv2(self.relu1(self.bn1(self.conv1(x)))))
-        return self.relu2(residual + self.shortcut(x))
+        total: Tensor = self.relu2(residual + self.shortcut(x))
+        return total
 
 
 class ResNet8(nn.Module):
@@ -116,7 +119,8 @@ class ResNet8(nn.Module):
         """Map images (N, 1, 28, 28) to logits (N, 10)."""
         x = self.relu1(self.bn1(self.conv1(x)))
         x = self.stack3(self.stack2(self.stack1(x)))
-        return self.fc(self.flatten(self.pool(x)))
+        logits: Tensor = self.fc(self.flatten(self.pool(x)))
+        return logits
 
 
 class SeparableConv(nn.Module):
@@ -134,7 +138,8 @@ class SeparableConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Filter each channel, then mix the channels."""
         x = self.act_dw(self.bn_dw(self.conv_dw(x)))
-        return self.act_pw(self.bn_pw(self.conv_pw(x)))
+        mixed: Tensor = self.act_pw(self.bn_pw(self.conv_pw(x)))
+        return mixed
 
 
 class InvertedResidual(nn.Module):
@@ -157,8 +162,8 @@ class InvertedResidual(nn.Module):
         """Add the input where the block keeps the tensor's shape."""
         y = self.act_expand(self.bn_expand(self.conv_expand(x)))
         y = self.act_dw(self.bn_dw(self.conv_dw(y)))
-        y = self.bn_project(self.conv_project(y))
-        return x + y if self.residual else y
+        projected: Tensor = self.bn_project(self.conv_project(y))
+        return x + projected if self.residual else projected
 
 
 class MobileNet(nn.Module):
@@ -183,7 +188,8 @@ class MobileNet(nn.Module):
         x = self.act1(self.bn1(self.conv1(x)))
         x = self.block3(self.block2(self.block1(x)))
         x = self.block5(self.block4(x))
-        return self.fc(self.flatten(self.pool(x)))
+        logits: Tensor = self.fc(self.flatten(self.pool(x)))
+        return logits
 
 
 class WatchCnn(nn.Module):
@@ -211,7 +217,8 @@ class WatchCnn(nn.Module):
         x = self.pool1(self.relu1(self.bn1(self.conv1(x))))
         x = self.pool2(self.relu2(self.bn2(self.conv2(x))))
         x = self.relu3(self.bn3(self.conv3(x)))
-        return self.fc(self.flatten(self.pool3(x)))
+        logits: Tensor = self.fc(self.flatten(self.pool3(x)))
+        return logits
 
 
 def count_macs(model: nn.Module, sample_shape: tuple[int, ...]) -> int:

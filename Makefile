@@ -1,0 +1,48 @@
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: help demo test lint types docs docs-check bench clean
+
+help: ## Show this list.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/imcc: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --editable .
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/imcc
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(BIN)/imcc ## Compile and verify a bundled ResNet-8 for the ISAAC chip.
+	mkdir -p build
+	$(BIN)/imcc compile models/fmnist_resnet8.onnx --target isaac -o build/fmnist_resnet8.imc
+	$(BIN)/imcc verify build/fmnist_resnet8.imc --model models/fmnist_resnet8.onnx --layerwise
+
+test: $(VENV)/.dev ## Run all tests.
+	$(BIN)/pytest -n $(JOBS)
+
+lint: $(VENV)/.dev ## Check style and formatting.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## Check types.
+	$(BIN)/mypy
+
+docs: $(BIN)/imcc ## Generate docs/reference from the code.
+	$(BIN)/python -m imcc.compiler.report.reference
+
+docs-check: $(BIN)/imcc ## Check that docs/reference is what the code says.
+	$(BIN)/python -m imcc.compiler.report.reference --check
+
+bench: $(BIN)/imcc ## Measure compile time and speed of the machine.
+	$(BIN)/python benchmarks/compile_time.py
+	$(BIN)/python benchmarks/runtime_speed.py
+
+clean: ## Remove what was built.
+	rm -rf build $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,32 @@
+"""Where data enters and leaves: quantized inputs are loaded, results are stored."""
+
+from __future__ import annotations
+
+from imcc.isa.instructions import Load, Store
+
+from ...ir.ops.quant import Dequantize, Quantize
+from ...schedule.task import Task
+from ..emitter import Emitter, emits
+from ..view import memory_order
+
+
+@emits(Quantize)
+def emit_input(emitter: Emitter, task: Task) -> None:
+    """Load the codes of a graph input; the host has quantized them."""
+    value = task.node.result
+    order = memory_order(value.type.rank)
+    source = emitter.bindings[task.node.operands[0].name].stream(order)
+    target = emitter.prepare(value, task.core).stream(order)
+    code = emitter.core(task.core)
+    code.emit(Load(code.stream(target), code.stream(source)))
+
+
+@emits(Dequantize)
+def emit_output(emitter: Emitter, task: Task) -> None:
+    """Store the codes of a graph output; the host turns them into real values."""
+    value = task.node.operands[0]
+    order = memory_order(value.type.rank)
+    target = emitter.bindings[task.node.result.name].stream(order)
+    source = emitter.view(value, task.core).stream(order)
+    code = emitter.core(task.core)
+    code.emit(Store(code.stream(target), code.stream(source)))

@@ -1,0 +1,253 @@
+"""Matrix products: drive the arrays band by band, reduce partial sums, requantize.
+
+A product's outputs are cut in blocks; all shards of a block add up to it. The core of the first
+shard reduces: the other cores send it their accumulators. It requantizes, and sends the codes
+home if home is another core. Every core runs a loop over the same bands, so sends and receives
+meet in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imcc.isa import ElementType, Instruction, Space, StreamState
+from imcc.isa.instructions import Accumulate, Mvm, Recv, Requant, Send
+
+from ...ir.graph import Node
+from ...ir.ops.quantized import QMatMul
+from ...ir.ops.tiled import Tiled
+from ...mapping.plan import Shard
+from ...schedule.scratch import row_axis, rows_of, windows_per_row
+from ...schedule.task import Task
+from ...schedule.window import product_of, window_of
+from ..emitter import Emitter, emits, local_vector, output_stage
+from ..scale_words import scale_words
+from ..view import Axis, View, compact, stream
+
+
+@dataclass(frozen=True)
+class Band:
+    """`count` bands of `rows` rows each, the first beginning at row `start`."""
+
+    start: int
+    rows: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """One output block of a product while its instructions are written."""
+
+    task: Task
+    n0: int
+    n1: int
+    shards: tuple[Shard, ...]
+
+    @property
+    def reducer(self) -> int:
+        """The core where the block's accumulators meet."""
+        return self.shards[0].core
+
+    @property
+    def cores(self) -> tuple[int, ...]:
+        """All cores that take part, home included."""
+        return tuple(dict.fromkeys((*(s.core for s in self.shards), self.task.core)))
+
+    def address(self, name: str, core: int) -> int:
+        """Working memory of this block."""
+        return self.task.address(f"{name}{self.n0}", core)
+
+
+@emits(Tiled)
+def emit_product(emitter: Emitter, task: Task) -> None:
+    """Write a product, block by block."""
+    op = task.node.op
+    assert isinstance(op, Tiled)
+    inputs = {core: emitter.windowed(task, core) for core in op.plan.cores()}
+    emitter.prepare(task.node.result, task.core)
+    bias, words = _parameters(emitter, task.node)
+    for (n0, n1), shards in op.plan.blocks():
+        block = Block(task, n0, n1, shards)
+        emitter.load(block.reducer, block.address("bias", block.reducer), bias[n0:n1])
+        emitter.load(block.reducer, block.address("scale", block.reducer), words[n0:n1])
+        for band in bands(rows_of(task.node), task.band):
+            _emit_band(emitter, block, band, inputs)
+
+
+def bands(rows: int, band: int) -> Iterator[Band]:
+    """Full bands as one loop, and what is left as a shorter band."""
+    yield Band(0, band, rows // band)
+    if rows % band:
+        yield Band(rows - rows % band, rows % band, 1)
+
+
+def _parameters(emitter: Emitter, node: Node) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
+    """Bias with the input zero point folded in, and scale words, for each output channel."""
+    op = node.op
+    assert isinstance(op, Tiled)
+    x, w, b = node.operands
+    weights, bias = emitter.graph.constants[w.name], emitter.graph.constants[b.name]
+    assert x.type.quant is not None
+    axes = 0 if isinstance(op.product, QMatMul) else tuple(range(1, weights.ndim))
+    sums = weights.astype(np.int64).sum(axis=axes)
+    folded = bias.astype(np.int64) - x.type.quant.zero_point[0] * sums
+    types = [operand.type for operand in node.operands]
+    scales = np.broadcast_to(op.product.accumulator_scale(types), folded.shape)
+    return folded.astype(np.int32), scale_words(scales, op.product.requant)
+
+
+def _emit_band(emitter: Emitter, block: Block, band: Band, inputs: dict[int, View]) -> None:
+    """Write the loop over bands of one block, on every core that takes part."""
+    streams = _Streams(emitter, block, band)
+    drives = [_drive(streams, shard, inputs[shard.core], block) for shard in block.shards]
+    reduces = _reduce(streams, block)
+    finishes = _finish(streams, block)
+    with ExitStack() as loops:
+        for core in block.cores:
+            loops.enter_context(emitter.core(core).loop(band.count, streams.steps[core]))
+        for core, instruction in (*drives, *reduces, *finishes):
+            emitter.core(core).emit(instruction)
+
+
+def _drive(streams: _Streams, shard: Shard, source: View, block: Block) -> tuple[int, Instruction]:
+    """The product of one shard, added to what an earlier shard left on the same core."""
+    emitter, node = streams.emitter, block.task.node
+    register, inner = streams.source(source, shard)
+    before = block.shards[: block.shards.index(shard)]
+    accumulate = int(any(other.core == shard.core for other in before))
+    matrix = emitter.matrix_ids[node.result.name, shard]
+    target = streams.accumulators("acc", shard.core)
+    return shard.core, Mvm(target, register, matrix, inner, accumulate)
+
+
+def _reduce(streams: _Streams, block: Block) -> list[tuple[int, Instruction]]:
+    """Partial sums of other cores come to the reducer one after another."""
+    reducer = block.reducer
+    written: list[tuple[int, Instruction]] = []
+    for core in dict.fromkeys(shard.core for shard in block.shards):
+        if core == reducer:
+            continue
+        total, partial = (streams.accumulators(name, reducer) for name in ("acc", "partial"))
+        written.append((core, Send(streams.accumulators("acc", core), reducer, 0)))
+        written.append((reducer, Recv(partial, core, 0)))
+        written.append((reducer, Accumulate(total, total, partial)))
+    return written
+
+
+def _finish(streams: _Streams, block: Block) -> list[tuple[int, Instruction]]:
+    """Requantize on the reducer, straight into the result if it lies there."""
+    emitter, task, reducer = streams.emitter, block.task, block.reducer
+    op = task.node.op
+    assert isinstance(op, Tiled)
+    emitter.core(reducer).stage(output_stage(op.product.requant))
+    total, (bias, scale) = streams.accumulators("acc", reducer), streams.parameters()
+    if reducer == task.core:
+        return [(reducer, Requant(streams.result(), total, bias, scale))]
+    codes = streams.codes()
+    return [
+        (reducer, Requant(codes, total, bias, scale)),
+        (reducer, Send(codes, task.core, 0)),
+        (task.core, Recv(streams.result(), reducer, 0)),
+    ]
+
+
+class _Streams:
+    """Stream registers of one band of a block, and how far each moves from band to band."""
+
+    def __init__(self, emitter: Emitter, block: Block, band: Band) -> None:
+        self.emitter = emitter
+        self.steps: dict[int, dict[int, int]] = {core: {} for core in block.cores}
+        self._block = block
+        self._band = band
+        self._windows = band.rows * windows_per_row(block.task.node)
+
+    def source(self, view: View, shard: Shard) -> tuple[int, int]:
+        """Register of the input vectors of a shard, and the number of axes in one vector."""
+        node, band = self._block.task.node, self._band
+        windows, vector = _geometry(node, view, shard)
+        base = view.base + shard.c0 * vector[-1][1]
+        row_step = 0
+        if row_axis(node) is not None:
+            (_, row_step), *rest = windows
+            windows = ((band.rows, row_step), *rest)
+            base += band.start * row_step
+        inner = len(compact(vector))
+        state = stream(view.space, view.element, base, windows, vector)
+        return self._moving(shard.core, state, band.rows * row_step), inner
+
+    def accumulators(self, name: str, core: int) -> int:
+        """Register of the int32 accumulators of a band on a core."""
+        address = self._block.address(name, core)
+        return self._register(core, local_vector(ElementType.I32, address, self._elements))
+
+    def codes(self) -> int:
+        """Register of the reducer's codes on their way home."""
+        core = self._block.reducer
+        address = self._block.address("codes", core)
+        return self._register(core, local_vector(ElementType.U8, address, self._elements))
+
+    def parameters(self) -> tuple[int, int]:
+        """Registers of bias and scale words, repeated for every window."""
+        core, outputs = self._block.reducer, self._block.n1 - self._block.n0
+        axes = ((self._windows, 0), (outputs, ElementType.I32.size))
+        bias, scale = (self._block.address(name, core) for name in ("bias", "scale"))
+        return (
+            self._register(core, stream(Space.LOCAL, ElementType.I32, bias, axes)),
+            self._register(core, stream(Space.LOCAL, ElementType.U32, scale, axes)),
+        )
+
+    def result(self) -> int:
+        """Register of the band's part of the result."""
+        block, band = self._block, self._band
+        node, core = block.task.node, block.task.core
+        view = self.emitter.view(node.result, core)
+        channels = channel_axis(node)
+        view = view.narrow(channels, block.n0, block.n1 - block.n0)
+        rows, step = row_axis(node), 0
+        if rows is not None:
+            step = band.rows * view.strides[rows]
+            view = view.narrow(rows, band.start, band.rows)
+        others = [axis for axis in range(1, len(view.shape)) if axis != channels]
+        return self._moving(core, view.stream([*others, channels]), step)
+
+    @property
+    def _elements(self) -> int:
+        return self._windows * (self._block.n1 - self._block.n0)
+
+    def _register(self, core: int, state: StreamState) -> int:
+        return self.emitter.core(core).stream(state)
+
+    def _moving(self, core: int, state: StreamState, step: int) -> int:
+        register = self._register(core, state)
+        self.steps[core][register] = step
+        return register
+
+
+def channel_axis(node: Node) -> int:
+    """The axis of the result that a product's output channels lie along."""
+    return node.result.type.rank - 1 if isinstance(product_of(node.op), QMatMul) else 1
+
+
+def _geometry(node: Node, view: View, shard: Shard) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:
+    """Axes over the windows of the input, and axes over one input vector, channel last."""
+    window = window_of(node)
+    if window is None:
+        *outer, channel = range(1, len(view.shape))
+        return view.axes(outer), ((shard.c1 - shard.c0, view.strides[channel]),)
+    strides = view.strides[2:]
+    windows = tuple(
+        (count, step * stride)
+        for count, step, stride in zip(
+            node.result.type.shape[2:], window.strides, strides, strict=True
+        )
+    )
+    taps = tuple(
+        (count, step * stride)
+        for count, step, stride in zip(window.kernel, window.dilations, strides, strict=True)
+    )
+    return windows, (*taps, (shard.c1 - shard.c0, view.strides[1]))

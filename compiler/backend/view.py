@@ -1,0 +1,96 @@
+"""Views: where the elements of a tensor are, axis by axis, and the streams that walk them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from imcc.isa import ElementType, Space, StreamState
+from imcc.isa.instructions import STREAM_AXES
+
+Axis = tuple[int, int]  # count, stride in bytes
+
+
+@dataclass(frozen=True)
+class View:
+    """A strided tensor in one memory. Axis 0 is the batch axis: count 1, not stored."""
+
+    space: Space
+    element: ElementType
+    base: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+    def narrow(self, axis: int, start: int, count: int, step: int = 1) -> View:
+        """The part with `count` indices of `axis` from `start`, `step` apart."""
+        shape, strides = list(self.shape), list(self.strides)
+        base = self.base + start * strides[axis]
+        shape[axis], strides[axis] = count, strides[axis] * step
+        return replace(self, base=base, shape=tuple(shape), strides=tuple(strides))
+
+    def permute(self, order: Sequence[int]) -> View:
+        """The axes in another order."""
+        return replace(
+            self,
+            shape=tuple(self.shape[axis] for axis in order),
+            strides=tuple(self.strides[axis] for axis in order),
+        )
+
+    def broadcast(self, shape: tuple[int, ...]) -> View:
+        """The view repeated to a shape, as NumPy broadcasts."""
+        missing = len(shape) - len(self.shape)
+        own_shape = (1,) * missing + self.shape
+        own_strides = (0,) * missing + self.strides
+        strides = tuple(
+            0 if extent == 1 and wanted != 1 else stride
+            for extent, stride, wanted in zip(own_shape, own_strides, shape, strict=True)
+        )
+        return replace(self, shape=shape, strides=strides)
+
+    def axes(self, order: Iterable[int]) -> tuple[Axis, ...]:
+        """(count, stride) of the given axes."""
+        return tuple((self.shape[axis], self.strides[axis]) for axis in order)
+
+    def stream(self, order: Iterable[int]) -> StreamState:
+        """The stream over all elements, in this order of axes."""
+        return stream(self.space, self.element, self.base, self.axes(order))
+
+
+def memory_order(rank: int) -> tuple[int, ...]:
+    """Axes from slowest to fastest as tensors lie in local memory: channels last."""
+    return (*range(2, rank), 1) if rank > 1 else ()
+
+
+def logical_order(rank: int) -> tuple[int, ...]:
+    """Axes in the order of the ONNX tensor, without the batch axis."""
+    return tuple(range(1, rank))
+
+
+def compact(axes: Iterable[Axis]) -> tuple[Axis, ...]:
+    """The same walk in as few axes as possible: no axis of count 1, none that continues another."""
+    kept: list[Axis] = []
+    for count, stride in axes:
+        if count == 1:
+            continue
+        if kept and kept[-1][1] == count * stride:
+            kept[-1] = (kept[-1][0] * count, stride)
+        else:
+            kept.append((count, stride))
+    return tuple(kept)
+
+
+def stream(
+    space: Space,
+    element: ElementType,
+    base: int,
+    outer: Iterable[Axis],
+    inner: Iterable[Axis] = (),
+) -> StreamState:
+    """A stream over `outer` then `inner` axes; the inner ones are kept apart and come last."""
+    axes = compact(outer) + compact(inner)
+    if len(axes) > STREAM_AXES:
+        raise ValueError(f"a walk over {len(axes)} axes does not fit a stream of {STREAM_AXES}")
+    free = STREAM_AXES - len(axes)
+    counts = (1,) * free + tuple(count for count, _ in axes)
+    strides = (0,) * free + tuple(stride for _, stride in axes)
+    return StreamState(space, element, base, counts, strides)

@@ -1,0 +1,25 @@
+"""``imcc asm``: assembly text to a program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import rich_click as click
+
+from .options import debug_option
+from .output import write_output
+from .source import read_text
+
+
+@click.command("asm")
+@click.argument("file", metavar="FILE.imcasm")
+@click.option("-o", "--output", help="The program; FILE.imc by default, - for standard output.")
+@debug_option
+def command(file: str, output: str | None) -> None:
+    """Assemble FILE (- for standard input) and validate the program."""
+    from imcc.isa import assemble, validate
+    from imcc.isa.container import program_bytes
+
+    program = assemble(read_text(file))
+    validate(program)
+    write_output(output or Path(file).with_suffix(".imc"), program_bytes(program))

@@ -1,0 +1,193 @@
+"""``imcc compile``: from an ONNX model to a program, with a table of what each layer takes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import rich_click as click
+
+from .options import (
+    calib_option,
+    debug_option,
+    ir_options,
+    jobs_option,
+    json_option,
+    read_dims,
+    read_shapes,
+    seed_option,
+    target_options,
+)
+from .output import write_output
+from .text import brief, echo_json, facts, note, shorten, table
+
+if TYPE_CHECKING:
+    from ..driver import Compilation
+    from ..options import CompileOptions
+    from ..report import Report
+
+EMITS = ("imc", "imcasm", "qdq", "mlir")
+
+
+@click.command("compile")
+@click.argument("model", metavar="MODEL.onnx")
+@target_options
+@click.option("-o", "--output", metavar="OUT.imc", help="The program; MODEL.imc by default.")
+@calib_option
+@seed_option
+@click.option(
+    "-O",
+    "level",
+    type=click.IntRange(0, 2),
+    default=2,
+    metavar="N",
+    help="-O0, -O1, -O2 (default).",
+)
+@click.option("--pass-pipeline", metavar="'P,P{..}'", help="These passes instead of those of -O.")
+@click.option(
+    "--weight-bits", type=click.IntRange(2, 8), default=8, metavar="N", help="2..8; 8 by default."
+)
+@click.option(
+    "--activation-bits",
+    type=click.IntRange(2, 8),
+    default=8,
+    metavar="N",
+    help="2..8; 8 by default.",
+)
+@click.option("--calibration-method", metavar="NAME", help="How ranges follow from samples.")
+@click.option(
+    "--adc",
+    type=click.Choice(["lossless", "saturating", "covering"]),
+    default="lossless",
+    show_default=True,
+    help="How ADC ranges are chosen.",
+)
+@click.option("--dim", multiple=True, metavar="NAME=N", help="Size of a symbolic dimension.")
+@click.option("--input-shapes", multiple=True, metavar="NAME:N,N,..", help="Shape of an input.")
+@click.option("--emit", default="imc", show_default=True, help="imc,imcasm,qdq,mlir: any of them.")
+@ir_options
+@jobs_option
+@json_option
+@click.option("-q", "--quiet", is_flag=True, help="Print no table.")
+@click.option("-v", "--verbose", is_flag=True, help="Print what the passes have to say.")
+@debug_option
+def command(model: str, output: str | None, emit: str, **flags: Any) -> None:
+    """Compile MODEL.onnx for a target and print what every layer takes on the chip."""
+    from ..driver import compile_model
+    from ..report import report
+    from .chip import load_chip
+    from .observers import Progress, observers, threads, timing
+
+    kinds = _kinds(emit)
+    with threads(flags["jobs"]), Progress() as progress, timing(flags["timing"]) as clocks:
+        compilation = compile_model(
+            model,
+            load_chip(flags["target"], flags["set_"]),
+            _options(flags),
+            flags["calib"],
+            (*observers(flags), *clocks, progress),
+        )
+    _write(compilation, Path(output) if output else Path(model).with_suffix(".imc"), kinds)
+    figures = report(compilation)
+    for text in figures.notes if flags["verbose"] else ():
+        note(text)
+    if flags["as_json"]:
+        echo_json("compile", asdict(figures))
+    elif not flags["quiet"]:
+        click.echo(render(figures))
+
+
+def render(figures: Report) -> str:
+    """The per-layer table and the totals."""
+    rows = [
+        (
+            shorten(layer.layer),
+            layer.weights,
+            layer.arrays,
+            f"{layer.utilization:.1%}",
+            layer.row_blocks,
+            layer.slices,
+            layer.adc,
+            layer.lossless,
+            layer.cores,
+        )
+        for layer in figures.layers
+    ]
+    header = ["layer", "weights", "arrays", "used", "row blocks", "slices", "adc", "lossless"]
+    header.append("cores")
+    totals = (
+        ("target", figures.target),
+        ("calibration", brief(figures.calibration)),
+        ("arrays", f"{figures.arrays} of {figures.chip_arrays}"),
+        ("cores", f"{figures.cores} of {figures.chip_cores}"),
+        ("instructions", figures.instructions),
+        ("constants", f"{figures.constant_bytes} bytes"),
+        ("local memory", f"{figures.local_bytes} bytes in the fullest core"),
+    )
+    return f"{table(header, rows)}\n\n{facts(totals)}"
+
+
+def _options(flags: dict[str, Any]) -> CompileOptions:
+    from ..mapping import AdcPolicy
+    from ..options import CompileOptions
+
+    return CompileOptions(
+        level=flags["level"],
+        pipeline=flags["pass_pipeline"],
+        weight_bits=flags["weight_bits"],
+        activation_bits=flags["activation_bits"],
+        method=flags["calibration_method"],
+        adc=AdcPolicy(flags["adc"]),
+        dims=read_dims(flags["dim"]),
+        input_shapes=read_shapes(flags["input_shapes"]),
+        seed=flags["seed"],
+        verify_each=flags["verify_each"],
+    )
+
+
+def _kinds(emit: str) -> tuple[str, ...]:
+    kinds = tuple(kind.strip() for kind in emit.split(","))
+    unknown = [kind for kind in kinds if kind not in EMITS]
+    if unknown:
+        raise click.BadParameter(
+            f"'{unknown[0]}' is not one of {', '.join(EMITS)}", param_hint="--emit"
+        )
+    return kinds
+
+
+def _write(compilation: Compilation, path: Path, kinds: tuple[str, ...]) -> None:
+    """Write what was asked for beside each other; all of it is made before any is written."""
+    made = {kind: _WRITERS[kind](compilation) for kind in kinds}
+    for kind, data in made.items():
+        where = path if kind == "imc" else path.with_suffix(_SUFFIXES[kind])
+        write_output(where, data)
+
+
+def _imc(compilation: Compilation) -> bytes:
+    from imcc.isa import program_bytes
+
+    return program_bytes(compilation.program)
+
+
+def _imcasm(compilation: Compilation) -> bytes:
+    from imcc.isa import disassemble
+
+    return disassemble(compilation.program).encode()
+
+
+def _qdq(compilation: Compilation) -> bytes:
+    from ..quantize import export_qdq
+
+    data: bytes = export_qdq(compilation.quantized).SerializeToString(deterministic=True)
+    return data
+
+
+def _mlir(compilation: Compilation) -> bytes:
+    from ..ir import print_graph
+
+    return print_graph(compilation.tiled.graph).encode()
+
+
+_WRITERS = {"imc": _imc, "imcasm": _imcasm, "qdq": _qdq, "mlir": _mlir}
+_SUFFIXES = {"imcasm": ".imcasm", "qdq": ".qdq.onnx", "mlir": ".mlir"}

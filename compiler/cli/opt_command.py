@@ -1,0 +1,62 @@
+"""``imcc opt``: a pass pipeline over a graph in text form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import rich_click as click
+
+from .options import calib_option, debug_option, ir_options, seed_option
+from .output import STDOUT, write_output
+
+
+@click.command("opt")
+@click.argument("file", metavar="FILE.mlir|MODEL.onnx", required=False)
+@click.option("--pass-pipeline", metavar="'P,P{..}'", default="", help="The passes to run.")
+@click.option("-o", "--output", default=STDOUT, help="Where to write; standard output by default.")
+@click.option("--target", metavar="NAME|FILE", help="The chip, for passes that need one.")
+@calib_option
+@seed_option
+@ir_options
+@click.option("--run-reproducer", metavar="FILE", help="Run what --crash-reproducer wrote.")
+@debug_option
+def command(file: str | None, output: str, run_reproducer: str | None, **flags: Any) -> None:
+    """Run passes over FILE (a graph in text form, or an ONNX model) and print the graph."""
+    from ..ir import print_graph
+    from ..passes import Pipeline
+    from ..passes.reproducer import read_reproducer
+    from .observers import observers, timing
+
+    if (file is None) == (run_reproducer is None):
+        raise click.UsageError("give either FILE or --run-reproducer FILE")
+    if run_reproducer is not None:
+        pipeline, graph = read_reproducer(Path(run_reproducer))
+    else:
+        pipeline, graph = Pipeline.parse(flags["pass_pipeline"]), _read(str(file))
+    with timing(flags["timing"]) as clocks:
+        watched = Pipeline(pipeline.passes, (*observers(flags), *clocks), flags["verify_each"])
+        result = watched.run(graph, _context(graph, file, flags))
+    write_output(output, print_graph(result).encode())
+
+
+def _read(file: str) -> Any:
+    from ..frontend import import_onnx
+    from ..ir import parse_graph, read_graph
+    from .source import read_text
+
+    if file.endswith(".onnx"):
+        return import_onnx(file)
+    return parse_graph(read_text(file), name=file) if file == STDOUT else read_graph(Path(file))
+
+
+def _context(graph: Any, file: str | None, flags: dict[str, Any]) -> Any:
+    from ..data import calibration, find_beside
+    from ..passes import PassContext
+    from .chip import load_chip
+
+    chip = load_chip(flags["target"]) if flags["target"] else None
+    path = Path(file) if file else None
+    if flags["calib"] is None and (path is None or find_beside(path) is None):
+        return PassContext(chip)
+    return PassContext(chip, calibration(flags["calib"], graph.inputs, path, flags["seed"]).batches)

@@ -1,0 +1,122 @@
+"""QuantizeLinear and DequantizeLinear: folded on constants, kept on activations.
+
+``x = (code - zero_point) * scale``; ``code = saturate(rint(x / scale) + zero_point)``.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...ir.graph import Value
+from ...ir.op import Array
+from ...ir.ops.quant import Dequantize, Quantize
+from ..conversion import Conversion, Rejection, normal_axis
+from ..inputs import tensor_quantization
+from ..registry import converts, folds
+
+_CODES = {np.dtype("u1"): False, np.dtype("i1"): True}
+
+
+def one_scale(conversion: Conversion) -> str | None:
+    """An activation has one constant float32 scale and zero point for the whole tensor."""
+    if not conversion.is_constant(1) or (conversion.has(2) and not conversion.is_constant(2)):
+        return "with a computed scale"
+    scale = conversion.array(1, "scale")
+    single = scale.size == 1 and (not conversion.has(2) or conversion.type(2).size == 1)
+    if not single or scale.dtype != np.float32:
+        return f"with a {scale.dtype} scale of shape {list(scale.shape)}"
+    return None
+
+
+def byte_codes(conversion: Conversion) -> str | None:
+    """Codes of activations are 8-bit integers."""
+    if not conversion.has(2):
+        return None
+    dtype = conversion.array(2, "zero point").dtype
+    return None if dtype in _CODES else f"to {dtype}"
+
+
+def codes_with_scale(conversion: Conversion) -> str | None:
+    """The operand is a quantized value with the same scale and zero point."""
+    quant = conversion.value(0).type.quant
+    if quant is None:
+        return "of a tensor that is not quantized"
+    zero = conversion.array(2, "zero point") if conversion.has(2) else None
+    here = tensor_quantization(conversion.array(1, "scale"), zero, quant.signed)
+    return None if here == quant else "with another scale than the codes have"
+
+
+@converts("QuantizeLinear", constraints=(one_scale, byte_codes))
+def quantize_linear(conversion: Conversion) -> Value:
+    """Codes of an activation."""
+    conversion.ignore("axis", "saturate")
+    _expect_plain(conversion)
+    zero = conversion.array(2, "zero point") if conversion.has(2) else None
+    signed = _CODES[zero.dtype] if zero is not None else False
+    quant = tensor_quantization(conversion.array(1, "scale"), zero, signed)
+    assert quant is not None  # the constraints hold
+    return conversion.emit(Quantize(quant), conversion.value(0))
+
+
+@converts("DequantizeLinear", constraints=(one_scale, codes_with_scale))
+def dequantize_linear(conversion: Conversion) -> Value:
+    """Real values of an activation's codes."""
+    conversion.ignore("axis")
+    _expect_plain(conversion)
+    return conversion.emit(Dequantize(), conversion.value(0))
+
+
+@folds("DequantizeLinear")
+def fold_dequantize(conversion: Conversion) -> Array:
+    """One scale, or one for each index of an axis."""
+    _expect_plain(conversion)
+    codes = conversion.array(0, "codes")
+    scale, zero = _parameters(conversion, codes.ndim)
+    return np.asarray((codes.astype(np.int64) - zero).astype(np.float32) * scale)
+
+
+@folds("QuantizeLinear")
+def fold_quantize(conversion: Conversion) -> Array:
+    """One scale, or one for each index of an axis."""
+    conversion.ignore("saturate")
+    _expect_plain(conversion)
+    x = conversion.floats(0, "operand")
+    dtype = conversion.array(2, "zero point").dtype if conversion.has(2) else np.dtype("u1")
+    if dtype.kind not in "iu":
+        raise conversion.reject(f"to {dtype}", "codes are integers")
+    scale, zero = _parameters(conversion, x.ndim)
+    limits = np.iinfo(dtype)
+    codes = np.clip(np.rint(x / scale) + zero, limits.min, limits.max)
+    return np.asarray(codes, dtype)
+
+
+def _parameters(conversion: Conversion, rank: int) -> tuple[Array, Array]:
+    """Scale and zero point, shaped to broadcast."""
+    scale = conversion.floats(1, "scale")
+    given = conversion.array(2, "zero point") if conversion.has(2) else None
+    zero: Array = np.zeros(scale.shape, np.int64) if given is None else given.astype(np.int64)
+    axis = conversion.integer("axis", 1)
+    if scale.shape != zero.shape or scale.ndim > 1:
+        text = f"scale {list(scale.shape)} and zero point {list(zero.shape)} do not fit"
+        raise Rejection("IMC0209", text, "both are numbers, or both vectors along one axis")
+    if scale.size == 1:
+        return scale.reshape(()), zero.reshape(())
+    axis = normal_axis(conversion, axis, rank)
+    if scale.size != conversion.type(0).shape[axis]:
+        raise Rejection("IMC0209", f"{scale.size} scales do not fit axis {axis}")
+    shape = tuple(-1 if index == axis else 1 for index in range(rank))
+    return scale.reshape(shape), zero.reshape(shape)
+
+
+def _expect_plain(conversion: Conversion) -> None:
+    """Blocked quantization and other element types came with operator sets 21 and 23."""
+    unusual = conversion.integer("block_size", 0) or conversion.integer("output_dtype", 0) not in (
+        0,
+        1,
+        2,
+        3,
+    )
+    if unusual or conversion.integer("precision", 0) not in (0, 1):
+        raise conversion.reject(
+            "in blocks or to another type", "scales are for a tensor or an axis"
+        )

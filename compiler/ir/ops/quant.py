@@ -1,0 +1,44 @@
+"""The borders between real values and codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..op import Array, Op, OpError, Stage, op
+from ..requant import code_type, dequantize, quantize
+from ..types import DType, QuantParams, TensorType
+
+
+@op("quantize", Stage.ANY)
+class Quantize(Op):
+    """Codes of a float32 tensor: ``clip(rint(x / scale) + zero_point)``."""
+
+    output: QuantParams
+
+    def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """Codes in the shape of the operand."""
+        (x,) = operands
+        if x.dtype is not DType.F32:
+            raise OpError(f"the operand is {x.dtype}; quantize takes f32")
+        return (TensorType(code_type(self.output), x.shape, self.output),)
+
+    def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
+        """One float32 division and one rounding an element."""
+        return (quantize(inputs[0], self.output),)
+
+
+@op("dequantize", Stage.ANY)
+class Dequantize(Op):
+    """Real values of codes: ``(x - zero_point) * scale`` in float32."""
+
+    def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """Floats in the shape of the operand."""
+        (x,) = operands
+        if x.quant is None:
+            raise OpError(f"the operand is {x.dtype} without quantization; dequantize takes codes")
+        return (TensorType(DType.F32, x.shape),)
+
+    def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
+        """One float32 product an element."""
+        assert types[0].quant is not None
+        return (dequantize(inputs[0], types[0].quant),)

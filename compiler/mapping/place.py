@@ -1,0 +1,96 @@
+"""Where rectangles of cells lie: skyline packing in the arrays of one core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from imcc.isa.target import Target
+
+from .partition import Place
+
+Shape = tuple[int, int]  # rows, columns of cells
+
+
+@dataclass(frozen=True, eq=False)
+class Skyline:
+    """One array: for each column the first row below everything placed in it."""
+
+    filled: NDArray[np.int32]
+    rows: int
+
+    def spot(self, shape: Shape) -> tuple[int, int] | None:
+        """The highest, then leftmost (row, column) where a rectangle fits."""
+        height, width = shape
+        if width > len(self.filled) or int(self.filled.min()) + height > self.rows:
+            return None
+        tops = sliding_window_view(self.filled, width).max(axis=1)
+        col = int(tops.argmin())
+        row = int(tops[col])
+        return (row, col) if row + height <= self.rows else None
+
+    def with_rectangle(self, shape: Shape, row: int, col: int) -> Skyline:
+        """The array after a rectangle is placed."""
+        filled = self.filled.copy()
+        filled[col : col + shape[1]] = row + shape[0]
+        return replace(self, filled=filled)
+
+
+@dataclass(frozen=True, eq=False)
+class CoreSpace:
+    """The arrays of one core: those in use, out of `arrays`."""
+
+    arrays: int
+    rows: int
+    cols: int
+    used: tuple[Skyline, ...] = ()
+
+    @classmethod
+    def empty(cls, target: Target) -> CoreSpace:
+        """A core of a target before anything is placed."""
+        return cls(target.core.arrays, target.array.rows, target.array.cols)
+
+    def place(self, shapes: Sequence[Shape]) -> tuple[CoreSpace, tuple[Place, ...]] | None:
+        """Place the rectangles of one matrix, or None where they do not all fit.
+
+        Rectangles go, tallest and widest first, on the first array that has none of this matrix
+        yet, so that they can work at the same time; on a shared one only where all are taken.
+        """
+        if sum(height * width for height, width in shapes) > self._free_cells():
+            return None
+        arrays, mine = list(self.used), set[int]()
+        places: dict[int, Place] = {}
+        for index in sorted(range(len(shapes)), key=lambda i: (-shapes[i][0], -shapes[i][1], i)):
+            place = self._spot(arrays, mine, shapes[index])
+            if place is None:
+                return None
+            mine.add(place.array)
+            places[index] = place
+            grown = arrays[place.array].with_rectangle(shapes[index], place.row, place.col)
+            arrays[place.array] = grown
+        placed = tuple(places[index] for index in range(len(shapes)))
+        return replace(self, used=tuple(arrays)), placed
+
+    def _free_cells(self) -> int:
+        taken = sum(int(skyline.filled.sum()) for skyline in self.used)
+        return self.arrays * self.rows * self.cols - taken
+
+    def _spot(self, arrays: list[Skyline], mine: set[int], shape: Shape) -> Place | None:
+        for array in self._candidates(arrays, mine):
+            if array == len(arrays):
+                arrays.append(Skyline(np.zeros(self.cols, np.int32), self.rows))
+            spot = arrays[array].spot(shape)
+            if spot is not None:
+                return Place(array, *spot)
+        return None
+
+    def _candidates(self, arrays: list[Skyline], mine: set[int]) -> Iterator[int]:
+        count = len(arrays)
+        yield from (array for array in range(count) if array not in mine)
+        if count < self.arrays:
+            yield count
+        yield from (array for array in range(count) if array in mine)

@@ -1,0 +1,69 @@
+"""What mapping decides for one matrix product: which core holds which part of the weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from imcc.isa.matrix import Matrix
+
+
+class Region(Protocol):
+    """Input channels [c0, c1) times output channels [n0, n1) of one product."""
+
+    @property
+    def c0(self) -> int:
+        """First input channel."""
+
+    @property
+    def c1(self) -> int:
+        """Behind the last input channel."""
+
+    @property
+    def n0(self) -> int:
+        """First output channel."""
+
+    @property
+    def n1(self) -> int:
+        """Behind the last output channel."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Part of one product on one core.
+
+    It takes all kernel taps of input channels [c0, c1) (for a matrix product: rows of w) to
+    outputs [n0, n1); both count from the operation's first channel, also in grouped
+    convolutions. `matrix` has ``taps * (c1 - c0)`` rows, kernel axes slowest and the channel
+    fastest, and ``n1 - n0`` columns.
+    """
+
+    core: int
+    c0: int
+    c1: int
+    n0: int
+    n1: int
+    matrix: Matrix
+
+
+@dataclass(frozen=True)
+class MatrixPlan:
+    """All shards of one product.
+
+    `home` is the core that owns input and output of the operation. Shards with the same
+    (n0, n1) are partial sums of each other; the distinct ranges partition the outputs.
+    """
+
+    home: int
+    shards: tuple[Shard, ...]
+
+    def blocks(self) -> tuple[tuple[tuple[int, int], tuple[Shard, ...]], ...]:
+        """Output ranges in ascending order, each with the shards that add up to it."""
+        ranges = sorted({(shard.n0, shard.n1) for shard in self.shards})
+        return tuple(
+            (span, tuple(s for s in self.shards if (s.n0, s.n1) == span)) for span in ranges
+        )
+
+    def cores(self) -> tuple[int, ...]:
+        """Cores that hold a shard, ascending."""
+        return tuple(sorted({shard.core for shard in self.shards}))

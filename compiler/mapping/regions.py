@@ -1,0 +1,167 @@
+"""Cutting one product into parts that fit a core, before anything is placed.
+
+1. A grouped convolution is cut in runs of whole groups that together fill the rows of an array:
+   block-diagonal packing, such as 14 channels of a 3x3 depthwise kernel in 128 rows.
+2. A part that needs more than an empty core is cut in equal ranges of outputs, as long as each
+   keeps `LEAST_OUTPUTS`, and else in ranges of input channels too, whose partial sums are added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+
+from imcc.isa.target import Target
+
+from ..errors import UnsupportedError
+from ..ir.graph import Node
+from ..ir.ops.quantized import QConv
+from ..ir.ops.tiled import Product, shard_weights
+from ..ir.types import QuantParams
+from .encoding import Weights, choose_code
+from .options import AdcPolicy
+from .partition import Cut, cells_per_weight, cut, is_stacked, logical_rows
+from .place import CoreSpace
+
+LEAST_OUTPUTS = 16
+
+
+@dataclass(frozen=True)
+class Span:
+    """Input channels [c0, c1) times output channels [n0, n1) of a product."""
+
+    c0: int
+    c1: int
+    n0: int
+    n1: int
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A region of a product, cut for an array."""
+
+    span: Span
+    cut: Cut
+
+
+@dataclass(frozen=True, eq=False)
+class Cutter:
+    """Cuts the product of one node for a target."""
+
+    node: Node
+    product: Product
+    weight: Weights
+    target: Target
+    policy: AdcPolicy
+
+    def whole(self) -> tuple[Part, ...] | None:
+        """The product as one part, or one for each run of groups; None if too much for a core."""
+        if self.least_cells() > self._core_cells():
+            return None
+        return tuple(self._part(span) for span in self._runs())
+
+    def least_cells(self) -> int:
+        """Cells that the product takes at least, with a perfect packing."""
+        return sum(self._cells(span) for span in self._runs())
+
+    def pieces(self) -> tuple[Part, ...]:
+        """The product in parts that each fit an empty core."""
+        return tuple(piece for span in self._runs() for piece in self._split(span))
+
+    def _runs(self) -> tuple[Span, ...]:
+        outputs, channels, groups = self._extents()
+        edges = [*range(0, groups, self._groups_per_run()), groups]
+        return tuple(
+            Span(
+                start * channels // groups,
+                stop * channels // groups,
+                start * outputs // groups,
+                stop * outputs // groups,
+            )
+            for start, stop in pairwise(edges)
+        )
+
+    def _split(self, span: Span) -> tuple[Part, ...]:
+        least = -(-self._cells(span) // self._core_cells())
+        for q, p in _divisions(span, least):
+            pieces = self._fitting(span, q, p)
+            if pieces is not None:
+                return pieces
+        raise UnsupportedError(
+            f"{self.node.label}: the weights of one output and one input channel do not fit the "
+            f"{self.target.core.arrays} arrays of a core of target '{self.target.name}'"
+        )
+
+    def _fitting(self, span: Span, q: int, p: int) -> tuple[Part, ...] | None:
+        """Parts of q channel ranges and p output ranges, if each fits an empty core."""
+        empty, pieces = CoreSpace.empty(self.target), []
+        for n0, n1 in _ranges(span.n0, span.n1, p):
+            for c0, c1 in _ranges(span.c0, span.c1, q):
+                piece = self._part(Span(c0, c1, n0, n1))
+                if empty.place(piece.cut.shapes) is None:
+                    return None
+                pieces.append(piece)
+        return tuple(pieces)
+
+    def _part(self, span: Span) -> Part:
+        inputs, weights = (_bits(operand.type.quant) for operand in self.node.operands[:2])
+        matrix = shard_weights(self.product, self.weight, span)
+        try:
+            return Part(span, cut(matrix, weights, inputs, self.target, self.policy))
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{self.node.label}: {error}") from error
+
+    def _cells(self, span: Span) -> int:
+        """Cells of a span, at least."""
+        taps = prod(self.weight.shape[2:]) if isinstance(self.product, QConv) else 1
+        weights = taps * (span.c1 - span.c0) * (span.n1 - span.n0)
+        return weights * self._cells_per_weight() * (2 if is_stacked(self.target) else 1)
+
+    def _cells_per_weight(self) -> int:
+        array = self.target.array
+        bits = _bits(self.node.operands[1].type.quant)
+        code = choose_code(array.encoding, array.cell_bits, bits, self.weight)
+        return cells_per_weight(code, is_stacked(self.target))
+
+    def _core_cells(self) -> int:
+        return self.target.array.rows * self.target.array.cols * self.target.core.arrays
+
+    def _extents(self) -> tuple[int, int, int]:
+        """Outputs, input channels and groups."""
+        if isinstance(self.product, QConv):
+            group = self.product.group
+            return self.weight.shape[0], self.weight.shape[1] * group, group
+        return self.weight.shape[1], self.weight.shape[0], 1
+
+    def _groups_per_run(self) -> int:
+        outputs, channels, groups = self._extents()
+        if groups == 1:
+            return 1
+        array = self.target.array
+        rows = prod(self.weight.shape[2:]) * channels // groups
+        cols = self._cells_per_weight() * outputs // groups
+        return max(1, min(logical_rows(self.target) // rows, array.cols // cols, groups))
+
+
+def _bits(quant: QuantParams | None) -> int:
+    return 8 if quant is None else quant.bits
+
+
+def _divisions(span: Span, least: int) -> Iterator[tuple[int, int]]:
+    """Ways to cut a span in (channel ranges, output ranges), with `least` ranges in all."""
+    channels, outputs = span.c1 - span.c0, span.n1 - span.n0
+    for q in range(1, channels + 1):
+        most = outputs if q == channels else max(1, outputs // LEAST_OUTPUTS)
+        for p in range(max(1, -(-least // q)), most + 1):
+            yield q, p
+
+
+def _ranges(start: int, stop: int, count: int) -> Iterator[tuple[int, int]]:
+    """`count` ranges of nearly equal length, the longer ones first."""
+    size, longer = divmod(stop - start, count)
+    for index in range(count):
+        end = start + size + (index < longer)
+        yield start, end
+        start = end

@@ -1,0 +1,223 @@
+"""The tiled graph: every matrix product has its plan, every operation its core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from imcc.isa.matrix import Matrix, Tile
+from imcc.isa.target import Target
+
+from ..errors import VerificationError
+from ..ir.graph import Graph, Node
+from ..ir.ops.quantized import QConv
+from ..ir.ops.tiled import Tiled, shard_weights
+from ..ir.types import TensorType
+from .adc import is_lossless
+from .encoding import levels
+from .partition import ACCUMULATOR_LIMIT
+from .plan import Shard
+
+
+@dataclass(frozen=True, eq=False)
+class TiledGraph:
+    """A graph whose products are `Tiled`, for `target`; `cores` maps result names to cores."""
+
+    graph: Graph
+    target: Target
+    cores: Mapping[str, int]
+
+    @classmethod
+    def of(cls, graph: Graph, target: Target) -> TiledGraph:
+        """The tiled graph of products that have their plans.
+
+        Every other operation goes to the core of its first operand that has one, and operations
+        that come before any product to the core of their first user.
+        """
+        cores: dict[str, int] = {}
+        for node in graph.nodes:
+            known = [cores[value.name] for value in node.operands if value.name in cores]
+            if isinstance(node.op, Tiled):
+                known = [node.op.plan.home]
+            cores.update((result.name, known[0]) for result in node.results if known)
+        return cls(graph, target, complete_cores(graph, cores))
+
+    def core_of(self, node: Node) -> int:
+        """The core that computes a node (for a product: its home)."""
+        return self.cores[node.results[0].name]
+
+    def products(self) -> Iterator[tuple[Node, Tiled]]:
+        """Nodes that are tiled products, in order."""
+        for node in self.graph.nodes:
+            if isinstance(node.op, Tiled):
+                yield node, node.op
+
+    def verify(self) -> None:
+        """Raise `VerificationError` listing everything that breaks a rule of the mapping."""
+        problems = [f"{node.label}: no core" for node in self.graph.nodes if self._homeless(node)]
+        for node, op in self.products():
+            problems += [f"{node.label}: {text}" for text in _plan_problems(node, op, self.target)]
+        problems += _overlaps(self)
+        if problems:
+            raise VerificationError("the tiled graph is wrong:\n  " + "\n  ".join(problems))
+
+    def _homeless(self, node: Node) -> bool:
+        core = self.cores.get(node.results[0].name, -1)
+        return not 0 <= core < self.target.chip.cores
+
+
+def complete_cores(graph: Graph, cores: Mapping[str, int]) -> dict[str, int]:
+    """Give operations without a core that of their first user (0 where there is none)."""
+    complete = dict(cores)
+    for node in reversed(graph.nodes):
+        users = [user for result in node.results for user in graph.users(result)]
+        core = complete[users[0].results[0].name] if users else 0
+        for result in node.results:
+            complete.setdefault(result.name, core)
+    return complete
+
+
+def _plan_problems(node: Node, op: Tiled, target: Target) -> Iterator[str]:
+    outputs = op.outputs([operand.type for operand in node.operands])
+    edge = 0
+    for (n0, n1), shards in op.plan.blocks():
+        if n0 != edge:
+            yield f"outputs {edge}..{n0} are in no shard or in two"
+        edge = n1
+        yield from _channel_problems(op, node.operands[1].type, shards)
+    if edge != outputs:
+        yield f"shards end at output {edge} of {outputs}"
+    if op.plan.home not in op.plan.cores():
+        yield f"its home, core {op.plan.home}, holds none of it"
+    for shard in op.plan.shards:
+        if shard.matrix.core != shard.core or shard.matrix.cols != shard.n1 - shard.n0:
+            yield f"a shard and its matrix disagree: core {shard.core}, outputs {shard.n0}.."
+        yield from _matrix_problems(shard.matrix, target)
+
+
+def _channel_problems(op: Tiled, weight: TensorType, shards: tuple[Shard, ...]) -> Iterator[str]:
+    """The shards of one output block take each input channel of its groups once."""
+    if isinstance(op.product, QConv):
+        per_group, group_outputs = weight.shape[1], weight.shape[0] // op.product.group
+    else:
+        per_group, group_outputs = weight.shape
+    edge = shards[0].n0 // group_outputs * per_group
+    last = ((shards[0].n1 - 1) // group_outputs + 1) * per_group
+    for shard in sorted(shards, key=lambda shard: shard.c0):
+        if shard.c0 != edge:
+            yield f"input channels {edge}..{shard.c0} are in no shard or in two"
+        edge = shard.c1
+    if edge != last:
+        yield f"shards end at input channel {edge} of {last}"
+
+
+def _matrix_problems(matrix: Matrix, target: Target) -> Iterator[str]:
+    if not 0 <= matrix.bound < ACCUMULATOR_LIMIT:
+        yield f"accumulators can reach {matrix.bound:,}"
+    if not 0 <= matrix.core < target.chip.cores:
+        yield f"core {matrix.core} of {target.chip.cores}"
+    if len(matrix.adcs) != len(matrix.slices):
+        yield f"{len(matrix.adcs)} converters for {len(matrix.slices)} slices"
+    covered = np.zeros((2, len(matrix.slices), matrix.rows, matrix.cols), np.int8)
+    for tile in matrix.tiles:
+        if not _inside(tile, matrix, target):
+            yield f"tile {tile} reaches beyond its array or its matrix"
+        rows, cols = slice(tile.k, tile.k + tile.rows), slice(tile.n, tile.n + tile.cols)
+        covered[int(tile.negative), tile.slice, rows, cols] += 1
+    signs = 2 if any(tile.negative for tile in matrix.tiles) else 1
+    if not (covered[:signs] == 1).all():
+        yield "its tiles do not cover every weight exactly once"
+    if matrix.subtract_analog and _corners(matrix, False) != _corners(matrix, True):
+        yield "a positive tile has no negative tile on the same columns"
+
+
+def _corners(matrix: Matrix, negative: bool) -> set[tuple[int, ...]]:
+    """What a tile shares with the one that is subtracted from it in the same conversion."""
+    return {
+        (t.array, t.k, t.rows, t.n, t.cols, t.slice) for t in matrix.tiles if t.negative is negative
+    }
+
+
+def _inside(tile: Tile, matrix: Matrix, target: Target) -> bool:
+    return (
+        tile.k + tile.rows <= matrix.rows
+        and tile.n + tile.cols <= matrix.cols
+        and 0 <= tile.array < target.core.arrays
+        and 0 <= tile.row <= target.array.rows - tile.rows
+        and 0 <= tile.col <= target.array.cols - tile.cols
+    )
+
+
+def _overlaps(tiled: TiledGraph) -> list[str]:
+    taken: dict[tuple[int, int], np.ndarray] = {}
+    problems = []
+    shape = (tiled.target.array.rows, tiled.target.array.cols)
+    for node, op in tiled.products():
+        for shard in op.plan.shards:
+            for tile in shard.matrix.tiles:
+                cells = taken.setdefault((shard.core, tile.array), np.zeros(shape, bool))
+                part = cells[tile.row : tile.row + tile.rows, tile.col : tile.col + tile.cols]
+                if part.any():
+                    problems.append(f"{node.label}: cells of core {shard.core} are taken: {tile}")
+                part[...] = True
+    return problems
+
+
+@dataclass(frozen=True)
+class LayerSummary:
+    """What one product takes: a row of the mapping report.
+
+    `arrays` counts arrays with at least one of its cells, `cells` its cells; `utilization` is
+    the share of these arrays' cells that it fills. `row_blocks`, `slices` and `adc_steps` are
+    those of the shard with the most row blocks.
+    """
+
+    label: str
+    weights: int
+    cores: int
+    shards: int
+    arrays: int
+    cells: int
+    utilization: float
+    row_blocks: int
+    slices: int
+    adc_bits: int
+    adc_steps: tuple[int, ...]
+    lossless: bool
+
+
+def summary(tiled: TiledGraph) -> tuple[LayerSummary, ...]:
+    """One row a product, in order of the graph."""
+    return tuple(_summarize(tiled, node, op) for node, op in tiled.products())
+
+
+def _summarize(tiled: TiledGraph, node: Node, op: Tiled) -> LayerSummary:
+    weight = tiled.graph.constants[node.operands[1].name]
+    shards, array = op.plan.shards, tiled.target.array
+    tiles = [(shard.core, tile) for shard in shards for tile in shard.matrix.tiles]
+    arrays = len({(core, tile.array) for core, tile in tiles})
+    cells = sum(tile.rows * tile.cols for _, tile in tiles)
+    widest = max(shards, key=_row_blocks).matrix
+    return LayerSummary(
+        label=node.label,
+        weights=weight.size,
+        cores=len(op.plan.cores()),
+        shards=len(shards),
+        arrays=arrays,
+        cells=cells,
+        utilization=cells / (arrays * array.rows * array.cols),
+        row_blocks=_row_blocks(max(shards, key=_row_blocks)),
+        slices=len(widest.slices),
+        adc_bits=tiled.target.adc.bits,
+        adc_steps=tuple(adc.step for adc in widest.adcs),
+        lossless=all(
+            is_lossless(s.matrix, levels(s.matrix, shard_weights(op.product, weight, s)))
+            for s in shards
+        ),
+    )
+
+
+def _row_blocks(shard: Shard) -> int:
+    return len({tile.k for tile in shard.matrix.tiles})

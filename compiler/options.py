@@ -1,0 +1,119 @@
+"""Options of a compilation, and the notes in a program from which it can be repeated."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from imcc.isa import Program
+
+from .errors import InputError
+from .ir import QuantParams
+from .mapping import AdcPolicy
+
+LEVELS = (
+    "fold-constants,lower-batch-norm",
+    "fold-constants,fold-batch-norm,lower-batch-norm",
+    "fold-constants,canonicalize,fold-batch-norm,lower-batch-norm,canonicalize",
+)
+
+
+@dataclass(frozen=True)
+class CompileOptions:
+    """What a user can choose. `level` is the N of ``-ON``; `pipeline` replaces all its passes.
+
+    `dims` binds symbolic dimensions and `input_shapes` whole inputs of the model. `seed` counts
+    for ``calibration="random"`` only.
+    """
+
+    level: int = 2
+    pipeline: str | None = None
+    weight_bits: int = 8
+    activation_bits: int = 8
+    method: str | None = None
+    adc: AdcPolicy = AdcPolicy.LOSSLESS
+    dims: Mapping[str, int] = field(default_factory=dict)
+    input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    seed: int = 0
+    verify_each: bool = True
+
+    def passes(self) -> str:
+        """The pass pipeline in text form."""
+        if self.pipeline is not None:
+            return self.pipeline
+        if not 0 <= self.level < len(LEVELS):
+            raise InputError(f"-O{self.level}: the levels are 0..{len(LEVELS) - 1}")
+        chosen = [f"weight-bits={self.weight_bits}", f"activation-bits={self.activation_bits}"]
+        if self.method is not None:
+            chosen.append(f"method={self.method}")
+        return f"{LEVELS[self.level]},quantize{{{' '.join(chosen)}}}"
+
+    def to_json(self) -> str:
+        """Canonical JSON."""
+        return _canonical(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> CompileOptions:
+        """Read what `to_json` wrote."""
+        plain: dict[str, Any] = json.loads(text)
+        shapes = {name: tuple(shape) for name, shape in plain.pop("input_shapes").items()}
+        adc = AdcPolicy(plain.pop("adc"))
+        return cls(**plain, adc=adc, input_shapes=shapes)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """How a program was made: the calibration data, the options and what calibration found.
+
+    With `activations` the quantized graph can be made again without the data.
+    """
+
+    calibration: str
+    options: CompileOptions
+    activations: Mapping[str, QuantParams]
+    model: str = ""
+    model_sha256: str = ""
+
+
+def write_facts(facts: Facts) -> tuple[tuple[str, str], ...]:
+    """Notes for a program."""
+    activations = {
+        name: (params.scale[0], params.zero_point[0], params.bits)
+        for name, params in sorted(facts.activations.items())
+    }
+    return (
+        ("model", facts.model),
+        ("model.sha256", facts.model_sha256),
+        ("calibration", facts.calibration),
+        ("pipeline", facts.options.passes()),
+        ("options", facts.options.to_json()),
+        ("activations", _canonical(activations)),
+    )
+
+
+def read_facts(program: Program) -> Facts:
+    """Read the notes; raises `InputError` where they are missing or damaged."""
+    notes = dict(program.notes)
+    try:
+        return Facts(
+            notes["calibration"],
+            # The passes of a level may change; what was run is what is repeated.
+            replace(CompileOptions.from_json(notes["options"]), pipeline=notes["pipeline"]),
+            {
+                name: QuantParams((scale,), (zero,), None, bits)
+                for name, (scale, zero, bits) in json.loads(notes["activations"]).items()
+            },
+            notes["model"],
+            notes["model.sha256"],
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the program does not say how it was compiled: note {error} is missing or damaged; "
+            "compile the model again with imcc compile"
+        ) from error
+
+
+def _canonical(plain: object) -> str:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

@@ -1,0 +1,150 @@
+"""Calibration: statistics of every tensor over sample data, and ranges made from them.
+
+A tensor's statistics are its minimum, its maximum and a histogram of ``2 * SIDE_BINS`` bins over
+``[-reach, reach)``, `reach` being a power of two. When a value lies outside, the reach doubles and
+bins are merged in pairs. Scaling by powers of two is exact, so the result does not depend on how
+the samples are cut into mini-batches, and memory does not depend on their number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..ir import Array, Graph, evaluate_all
+
+SIDE_BINS = 2048
+_GRID = np.linspace(0.2, 1.0, 161)
+_CHUNK = 1 << 20
+
+
+class Method(StrEnum):
+    """How a range is chosen from statistics."""
+
+    MIN_MAX = "min-max"
+    PERCENTILE = "percentile"
+    MSE = "mse"
+
+
+@dataclass
+class Statistics:
+    """What is known of a tensor's values; grows with `update`."""
+
+    low: float = np.inf
+    high: float = -np.inf
+    count: int = 0
+    whole: bool = True
+    reach: float = 0.0
+    bins: NDArray[np.int64] = field(default_factory=lambda: np.zeros(2 * SIDE_BINS, np.int64))
+
+    def update(self, values: Array) -> None:
+        """Count values; raises `InputError` where they are not finite."""
+        flat = np.ravel(values)
+        for start in range(0, flat.size, _CHUNK):
+            self._update(flat[start : start + _CHUNK].astype(np.float32, copy=False))
+
+    def _update(self, values: NDArray[np.float32]) -> None:
+        low, high = float(values.min()), float(values.max())
+        if not np.isfinite(low + high):
+            raise InputError("calibration met values that are not finite")
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        self.count += values.size
+        self.whole = self.whole and bool((np.rint(values) == values).all())
+        self._widen(max(-low, high))
+        if self.reach:
+            places = np.floor(values * np.float64(SIDE_BINS / self.reach)).astype(np.int64)
+            self.bins += np.bincount(places + SIDE_BINS, minlength=2 * SIDE_BINS)
+        else:
+            self.bins[SIDE_BINS] += values.size
+
+    def _widen(self, magnitude: float) -> None:
+        """Double the reach until it is above `magnitude`."""
+        if magnitude < self.reach or magnitude == 0.0:
+            return
+        reach = 2.0 ** np.frexp(magnitude)[1]
+        while 0.0 < self.reach < reach:
+            merged = self.bins.reshape(-1, 2).sum(axis=1)
+            half = SIDE_BINS // 2
+            self.bins = np.pad(merged, half)
+            self.reach *= 2
+        self.reach = reach
+
+    @property
+    def centres(self) -> NDArray[np.float64]:
+        """The middle of each bin."""
+        places = np.arange(-SIDE_BINS, SIDE_BINS, dtype=np.float64) + 0.5
+        return np.asarray(places * (self.reach / SIDE_BINS), np.float64)
+
+    def quantile(self, fraction: float) -> float:
+        """The value below which `fraction` of the samples lie, to within one bin."""
+        below = np.concatenate([[0], np.cumsum(self.bins)])
+        edges = np.arange(-SIDE_BINS, SIDE_BINS + 1) * (self.reach / SIDE_BINS)
+        found = float(np.interp(fraction * self.count, below, edges))
+        return min(max(found, self.low), self.high)
+
+
+def calibrate(
+    graph: Graph, batches: Iterable[Mapping[str, Array]], names: Collection[str]
+) -> dict[str, Statistics]:
+    """Statistics of the named values of a float graph over mini-batches of its inputs.
+
+    Raises `InputError` if there is no mini-batch, or a value is not finite.
+    """
+    found = {name: Statistics() for name in names}
+    samples = 0
+    for batch in batches:
+        samples += 1
+        for name in found.keys() & batch.keys():
+            _update(found[name], name, batch[name])
+        for node, results in evaluate_all(graph, batch):
+            for value, array in zip(node.results, results, strict=True):
+                if value.name in found:
+                    _update(found[value.name], value.name, array)
+    if not samples:
+        raise InputError("calibration data is empty; give at least one sample")
+    return found
+
+
+def _update(statistics: Statistics, name: str, array: Array) -> None:
+    try:
+        statistics.update(array)
+    except InputError as error:
+        raise InputError(f"tensor '{name}': {error}; check the data and the model") from error
+
+
+def value_range(
+    statistics: Statistics, method: Method, percentile: float, bits: int
+) -> tuple[float, float]:
+    """Range ``low <= 0 <= high`` that codes of `bits` bits should cover.
+
+    `percentile` (above 50, at most 100) is the upper quantile that is kept; as much is cut from
+    below. The mse method tries fractions 0.2..1 of the full range.
+    """
+    low, high = statistics.low, statistics.high
+    if method is Method.PERCENTILE:
+        fraction = percentile / 100
+        low, high = statistics.quantile(1 - fraction), statistics.quantile(fraction)
+    low, high = min(low, 0.0), max(high, 0.0)
+    if method is Method.MSE:
+        best = _best_fraction(statistics, low, high, bits)
+        low, high = low * best, high * best
+    return low, high
+
+
+def _best_fraction(statistics: Statistics, low: float, high: float, bits: int) -> float:
+    """The fraction of a range whose codes have the least mean squared error."""
+    used = statistics.bins > 0
+    centres, weights = statistics.centres[used], statistics.bins[used]
+    errors = []
+    for fraction in _GRID:
+        step = (high - low) * fraction / ((1 << bits) - 1) or 1.0
+        zero = np.rint(-low * fraction / step)
+        codes = np.clip(np.rint(centres / step) + zero, 0, (1 << bits) - 1)
+        errors.append(float(weights @ (centres - (codes - zero) * step) ** 2))
+    # A later fraction wins a tie, so that nothing is clipped without need.
+    return float(_GRID[len(errors) - 1 - int(np.argmin(errors[::-1]))])

@@ -1,0 +1,137 @@
+"""Writing an ONNX model tensor by tensor, with quantization around float operators."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike
+from onnx import TensorProto, helper, numpy_helper
+
+from ..ir import DType, Graph, QuantParams, Value
+from ..ir.requant import code_type, dequantize
+
+OPSET = 17
+IR_VERSION = 8
+BATCH = "N"
+_CODE_LIMITS = {DType.U8: (0, 255), DType.I8: (-128, 127)}
+_ELEMENTS = {
+    DType.F32: TensorProto.FLOAT,
+    DType.U8: TensorProto.UINT8,
+    DType.I8: TensorProto.INT8,
+}
+
+
+class OnnxWriter:
+    """The ONNX model in the making: tensors for values, and names that are unique."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._nodes: list[onnx.NodeProto] = []
+        self._initializers: dict[str, onnx.TensorProto] = {}
+        self._tensors = {value.name: value.name for value in graph.inputs}
+        # Names of inputs and outputs are the user's; no other tensor may take them.
+        self._names = {*self._tensors, *graph.output_names}
+
+    def output(self, value: Value, name: str) -> None:
+        """Give an output of the graph the name by which the user knows it."""
+        inputs = [self.tensor(value)]
+        self._nodes.append(helper.make_node("Identity", inputs, [name], name=f"{name}/output"))
+
+    def bind(self, value: Value, tensor: str) -> None:
+        """Say which tensor holds a value."""
+        self._tensors[value.name] = tensor
+
+    def model(self) -> onnx.ModelProto:
+        """The finished model."""
+        graph = self._graph
+        inputs = [_value_info(value.name, value) for value in graph.inputs]
+        outputs = [
+            _value_info(name, value)
+            for name, value in zip(graph.output_names, graph.outputs, strict=True)
+        ]
+        body = helper.make_graph(
+            self._nodes, graph.name or "graph", inputs, outputs, list(self._initializers.values())
+        )
+        return helper.make_model(
+            body,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=IR_VERSION,
+            producer_name="imcc",
+        )
+
+    def tensor(self, value: Value) -> str:
+        """The tensor of a value; constants become initializers."""
+        if value.name not in self._tensors:
+            name = self._unique(value.name)
+            self._tensors[value.name] = self.initializer(name, self._graph.constants[value.name])
+        return self._tensors[value.name]
+
+    def initializer(self, name: str, array: ArrayLike) -> str:
+        """An initializer of this name; made once."""
+        if name not in self._initializers:
+            self._names.add(name)
+            self._initializers[name] = numpy_helper.from_array(np.asarray(array), name)
+        return name
+
+    def add(self, op_type: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
+        """Add a node whose output tensor has a name made from `name`."""
+        output = self._unique(name)
+        node = helper.make_node(op_type, inputs, [output], name=output, **attributes)
+        self._nodes.append(node)
+        return output
+
+    def real(self, value: Value) -> str:
+        """The real values of codes."""
+        assert value.type.quant is not None
+        return self.dequantized(self.tensor(value), value.type.quant, value.name)
+
+    def dequantized(self, codes: str, params: QuantParams, name: str) -> str:
+        """The real values of a tensor of codes."""
+        inputs = [codes, *self.params(params, f"{name}/dequantize")]
+        return self.add("DequantizeLinear", inputs, f"{name}/real", **_axis(params))
+
+    def params(self, params: QuantParams, owner: str) -> tuple[str, str]:
+        """Initializers of scale and zero point."""
+        shape = () if params.axis is None else (len(params.scale),)
+        scale = np.asarray(params.scale, np.float32).reshape(shape)
+        dtype = np.int32 if params.bits == 32 else code_type(params).numpy
+        zero = np.asarray(params.zero_point, dtype).reshape(shape)
+        return (
+            self.initializer(self._unique(f"{owner}.scale"), scale),
+            self.initializer(self._unique(f"{owner}.zero_point"), zero),
+        )
+
+    def codes(self, real: str, params: QuantParams, name: str, low: int, high: int) -> str:
+        """Codes of real values, clipped to `low..high` where their type does not do it."""
+        scale, zero = self.params(params, f"{name}/quantize")
+        codes = self.add("QuantizeLinear", [real, scale, zero], name)
+        limits = _CODE_LIMITS[code_type(params)]
+        if (low, high) == limits:
+            return codes
+        ends = dequantize(np.asarray([low, high]), params)
+        bounds = [
+            self.initializer(self._unique(f"{name}.{which}"), end)
+            for which, end in zip(("low", "high"), ends, strict=True)
+        ]
+        clipped = self.add("Clip", [self.dequantized(codes, params, name), *bounds], f"{name}/clip")
+        return self.add("QuantizeLinear", [clipped, scale, zero], name)
+
+    def _unique(self, name: str) -> str:
+        unique, count = name, 0
+        while unique in self._names:
+            count += 1
+            unique = f"{name}_{count}"
+        self._names.add(unique)
+        return unique
+
+
+def _value_info(name: str, value: Value) -> onnx.ValueInfoProto:
+    shape: list[str | int | None] = [BATCH, *value.type.shape[1:]]
+    return helper.make_tensor_value_info(name, _ELEMENTS[value.type.dtype], shape)
+
+
+def _axis(params: QuantParams) -> dict[str, int]:
+    return {} if params.axis is None else {"axis": params.axis}

@@ -1,0 +1,192 @@
+"""From a tiled graph to a schedule: one task an operation, memory for all of them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from imcc.isa import Target
+
+from ..errors import CapacityError
+from ..ir.graph import Graph, Node
+from ..ir.ops.tiled import Tiled
+from ..mapping.tiled_graph import TiledGraph
+from .allocate import Interval, Placed, allocate, largest_gap, peak
+from .layout import ELEMENTS, Layout
+from .replica import Residence, Site, settle
+from .scratch import ALIGNMENT, Request, requests, rows_of
+from .task import Buffer, Schedule, Scratch, Task
+from .window import border_of
+
+_SCRATCH = "scratch of task "
+
+
+def schedule(tiled: TiledGraph) -> Schedule:
+    """Order the operations, give every tensor an address on every core that touches it.
+
+    Raises `CapacityError` where a core's local memory cannot hold what it must.
+    """
+    graph = tiled.graph
+    sites = [_site(tiled, node) for node in graph.nodes]
+    residence = settle(graph, sites)
+    asked = _all_requests(graph, sites, residence)
+    limit = tiled.target.core.local_memory_kib << 10
+    placed = _allocate_all(residence, asked)
+    _check_capacity(graph, tiled.target, placed, limit)
+    tasks = tuple(
+        _task(node, sites[i], residence, asked[i], placed, i, limit)
+        for i, node in enumerate(graph.nodes)
+    )
+    peaks = {core: peak(p) for core, p in placed.items()}
+    return Schedule(graph, tiled.target, tasks, _buffers(residence, placed), peaks)
+
+
+def memory_check(graph: Graph, target: Target) -> Callable[[int, tuple[Node, ...]], bool]:
+    """A test for placement: whether nodes, on one core, fit its local memory.
+
+    It plays the scheduler for that core with every other node elsewhere, which is the most that
+    the core will have to hold.
+    """
+    limit = target.core.local_memory_kib << 10
+    elsewhere = Site(-1, (-1,))
+
+    def fits(core: int, nodes: tuple[Node, ...]) -> bool:
+        here = {node.result.name for node in nodes}
+        sites = [
+            Site(core, (core,)) if node.result.name in here else elsewhere for node in graph.nodes
+        ]
+        residence = settle(graph, sites)
+        asked = _all_requests(graph, sites, residence)
+        return peak(_allocate_all(residence, asked).get(core, ())) <= limit
+
+    return fits
+
+
+def _site(tiled: TiledGraph, node: Node) -> Site:
+    if isinstance(node.op, Tiled):
+        plan = node.op.plan
+        return Site(plan.home, tuple(dict.fromkeys(shard.core for shard in plan.shards)))
+    core = tiled.core_of(node)
+    return Site(core, (core,))
+
+
+def _all_requests(
+    graph: Graph, sites: Sequence[Site], residence: Residence
+) -> list[tuple[Request, ...]]:
+    return [
+        requests(graph, node, site.core) + _padded(node, site, residence)
+        for node, site in zip(graph.nodes, sites, strict=True)
+    ]
+
+
+def _padded(node: Node, site: Site, residence: Residence) -> tuple[Request, ...]:
+    """Room for a copy of operand 0 where its buffer has not the border that the node reads."""
+    if not node.operands:
+        return ()
+    value, border = node.operands[0], border_of(node, 0)
+    asked = []
+    for core in site.readers:
+        replica = residence.replicas.get((value.name, core))
+        if replica is not None and not replica.border.covers(border):
+            layout = Layout(
+                ELEMENTS[value.type.dtype], value.type.shape, border.before, border.after
+            )
+            asked.append(Request("padded", core, layout.size))
+    return tuple(asked)
+
+
+def _allocate_all(
+    residence: Residence, asked: Sequence[Iterable[Request]]
+) -> dict[int, tuple[Placed, ...]]:
+    """Addresses for all tensors and, with bands of one row, all working memory, by core."""
+    intervals: dict[int, list[Interval]] = defaultdict(list)
+    for (name, core), replica in residence.replicas.items():
+        size = replica.layout.size
+        intervals[core].append(Interval((name, core), size, replica.first, replica.last))
+    for index, task_requests in enumerate(asked):
+        for core, size in _scratch_sizes(task_requests, band=1).items():
+            intervals[core].append(Interval((f"{_SCRATCH}{index}", core), size, index, index))
+    return {core: allocate(items) for core, items in intervals.items()}
+
+
+def _scratch_sizes(task_requests: Iterable[Request], band: int) -> dict[int, int]:
+    sizes: dict[int, int] = defaultdict(int)
+    for request in task_requests:
+        sizes[request.core] += request.size(band)
+    return sizes
+
+
+def _task(
+    node: Node,
+    site: Site,
+    residence: Residence,
+    asked: tuple[Request, ...],
+    placed: Mapping[int, Sequence[Placed]],
+    index: int,
+    limit: int,
+) -> Task:
+    rows = rows_of(node)
+    cores = tuple(dict.fromkeys((site.core, *site.readers)))
+    gaps = {
+        core: largest_gap(_without_scratch(placed.get(core, ()), index), index, limit)
+        for core in {request.core for request in asked}
+    }
+    band = _highest_band(asked, rows, {core: size for core, (_, size) in gaps.items()})
+    scratch = _lay_out(asked, band, {core: start for core, (start, _) in gaps.items()})
+    return Task(node, site.core, cores, rows, band, residence.transfers[index], scratch)
+
+
+def _without_scratch(placed: Sequence[Placed], index: int) -> list[Placed]:
+    return [p for p in placed if p.interval.key[0] != f"{_SCRATCH}{index}"]
+
+
+def _highest_band(asked: Sequence[Request], rows: int, room: Mapping[int, int]) -> int:
+    """The most rows a band can have, then the least that needs no more bands than that."""
+    band = rows
+    for core, size in room.items():
+        mine = [request for request in asked if request.core == core]
+        per_row = sum(request.per_row for request in mine)
+        spare = size - sum(request.fixed + ALIGNMENT for request in mine)
+        if per_row:
+            band = min(band, spare // per_row)
+    band = max(band, 1)
+    bands = -(-rows // band)
+    return -(-rows // bands)
+
+
+def _lay_out(asked: Sequence[Request], band: int, starts: Mapping[int, int]) -> tuple[Scratch, ...]:
+    next_free = dict(starts)
+    laid_out = []
+    for request in asked:
+        size = request.size(band)
+        laid_out.append(Scratch(request.name, request.core, next_free[request.core], size))
+        next_free[request.core] += size
+    return tuple(laid_out)
+
+
+def _buffers(
+    residence: Residence, placed: Mapping[int, Sequence[Placed]]
+) -> dict[tuple[str, int], Buffer]:
+    addresses = {p.interval.key: p.address for items in placed.values() for p in items}
+    return {
+        key: Buffer(key[1], addresses[key], r.layout, r.border.fill, r.first, r.last)
+        for key, r in residence.replicas.items()
+    }
+
+
+def _check_capacity(
+    graph: Graph, target: Target, placed: Mapping[int, Sequence[Placed]], limit: int
+) -> None:
+    problems = []
+    for core, items in sorted(placed.items()):
+        needed = peak(items)
+        if needed > limit:
+            top = max(items, key=lambda p: p.end)
+            node = graph.nodes[top.interval.first]
+            problems.append(
+                f"core {core} needs {needed:,} bytes of local memory at node '{node.label}'; "
+                f"target '{target.name}' has {limit:,}: {needed - limit:,} short"
+            )
+    if problems:
+        problems.append("use a target with more local memory a core, or smaller feature maps")
+        raise CapacityError("\n".join(problems))

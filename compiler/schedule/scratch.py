@@ -1,0 +1,138 @@
+"""Working memory that a task needs beside its tensors, by operator.
+
+Accumulators are needed for a band of output rows at a time, so a task asks for a fixed part and
+a part for each row of the band; the allocator then makes the band as high as memory allows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+from ..ir.graph import Graph, Node
+from ..ir.ops.pooling import MaxPool
+from ..ir.ops.quantized import (
+    QAdd,
+    QConcat,
+    QConv,
+    QMatMul,
+    QMul,
+    QSoftmax,
+    QUnary,
+)
+from ..ir.ops.quantized_pooling import QAveragePool, QGlobalAveragePool
+from ..ir.ops.tiled import Tiled
+from .window import product_of
+
+ALIGNMENT = 64
+WORD = 4
+TABLE_BYTES = 256
+
+
+@dataclass(frozen=True)
+class Request:
+    """`fixed` bytes and `per_row` bytes for each row of the band, on one core."""
+
+    name: str
+    core: int
+    fixed: int
+    per_row: int = 0
+
+    def size(self, band: int) -> int:
+        """Bytes for a band of this many rows, rounded up to the alignment."""
+        needed = self.fixed + self.per_row * band
+        return -(-needed // ALIGNMENT) * ALIGNMENT
+
+
+def row_axis(node: Node) -> int | None:
+    """The axis of the result that bands are cut along; None where there is only one row."""
+    rank = node.result.type.rank
+    match product_of(node.op):
+        case QConv() | QAveragePool() | MaxPool():
+            return 2
+        case QMatMul() if rank > 2:
+            return 1
+    return None
+
+
+def rows_of(node: Node) -> int:
+    """Number of rows that bands are cut from."""
+    axis = row_axis(node)
+    return 1 if axis is None else node.result.type.shape[axis]
+
+
+def windows_per_row(node: Node) -> int:
+    """Input vectors of a product, or outputs a channel of a pooling, in one row."""
+    shape = node.result.type.shape
+    match product_of(node.op):
+        case QMatMul():
+            return prod(shape[2:-1])
+        case _:
+            return prod(shape[3:])
+
+
+def requests(graph: Graph, node: Node, core: int) -> tuple[Request, ...]:
+    """What `node` needs on each core that it runs on; `core` is where its result lies."""
+    constants = tuple(
+        Request(f"operand{i}", core, operand.type.size)
+        for i, operand in enumerate(node.operands)
+        if not isinstance(product_of(node.op), (QConv, QMatMul))
+        and graph.constant(operand) is not None
+    )
+    return constants + _own_requests(node, core)
+
+
+def _own_requests(node: Node, core: int) -> tuple[Request, ...]:
+    match node.op:
+        case Tiled():
+            return _tiled_requests(node, node.op)
+        case QConv() | QMatMul():  # before tiling: what one core would need for all of it
+            outputs = _channels(node)
+            return (
+                Request("bias", core, outputs * WORD),
+                Request("scale", core, outputs * WORD),
+                Request("acc", core, 0, windows_per_row(node) * outputs * WORD),
+            )
+        case QAdd() | QMul():
+            return (Request("params", core, 3 * WORD),)
+        case QUnary():
+            return (Request("table", core, TABLE_BYTES),)
+        case QSoftmax():
+            return (Request("table", core, TABLE_BYTES * WORD),)
+        case QConcat():
+            count = len(node.operands)
+            return tuple(Request(f"table{i}", core, TABLE_BYTES) for i in range(count))
+        case QGlobalAveragePool() | QAveragePool():
+            return _pooling_requests(node, core)
+    return ()
+
+
+def _channels(node: Node) -> int:
+    shape = node.result.type.shape
+    return shape[-1] if isinstance(product_of(node.op), QMatMul) else shape[1]
+
+
+def _pooling_requests(node: Node, core: int) -> tuple[Request, ...]:
+    shape = node.result.type.shape
+    return (
+        Request("bias", core, prod(shape[2:]) * WORD),
+        Request("scale", core, prod(shape[2:]) * WORD),
+        Request("acc", core, 0, windows_per_row(node) * shape[1] * WORD),
+    )
+
+
+def _tiled_requests(node: Node, op: Tiled) -> tuple[Request, ...]:
+    asked: list[Request] = []
+    windows = windows_per_row(node)
+    for (n0, n1), shards in op.plan.blocks():
+        outputs = n1 - n0
+        reducer = shards[0].core
+        asked.append(Request(f"bias{n0}", reducer, outputs * WORD))
+        asked.append(Request(f"scale{n0}", reducer, outputs * WORD))
+        for core in dict.fromkeys(shard.core for shard in shards):
+            asked.append(Request(f"acc{n0}", core, 0, windows * outputs * WORD))
+        if any(shard.core != reducer for shard in shards):
+            asked.append(Request(f"partial{n0}", reducer, 0, windows * outputs * WORD))
+        if reducer != op.plan.home:
+            asked.append(Request(f"codes{n0}", reducer, 0, windows * outputs))
+    return tuple(asked)

@@ -1,0 +1,110 @@
+"""The borders that windowed operators read beyond their input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..ir.graph import Node
+from ..ir.op import Op
+from ..ir.ops.pooling import MaxPool
+from ..ir.ops.quantized import QConv
+from ..ir.ops.quantized_pooling import QAveragePool
+from ..ir.ops.tiled import Tiled
+from ..ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class Window:
+    """Kernel geometry over the spatial axes (axis 2 and up)."""
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    before: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Border:
+    """Elements needed before and after each axis of a value, and the code that they hold."""
+
+    before: tuple[int, ...]
+    after: tuple[int, ...]
+    fill: int
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is needed."""
+        return not any(self.before) and not any(self.after)
+
+    def covers(self, other: Border) -> bool:
+        """Whether a buffer with this border serves a reader that needs `other`."""
+        if other.empty:
+            return True
+        wide = all(a >= b for a, b in zip(self.before, other.before, strict=True))
+        far = all(a >= b for a, b in zip(self.after, other.after, strict=True))
+        return self.fill == other.fill and wide and far
+
+    def union(self, other: Border) -> Border:
+        """The smallest border that covers both, which must agree on the fill or be empty."""
+        if self.empty:
+            return other
+        if other.empty:
+            return self
+        before = tuple(max(a, b) for a, b in zip(self.before, other.before, strict=True))
+        after = tuple(max(a, b) for a, b in zip(self.after, other.after, strict=True))
+        return Border(before, after, self.fill)
+
+
+def no_border(rank: int) -> Border:
+    """The border of a value that is read as it is."""
+    return Border((0,) * rank, (0,) * rank, 0)
+
+
+def product_of(op: Op) -> Op:
+    """The operator itself, or the product inside a tiled one."""
+    return op.product if isinstance(op, Tiled) else op
+
+
+def window_of(node: Node) -> Window | None:
+    """The window of a convolution or pooling node; None for other operators."""
+    match product_of(node.op):
+        case QConv(strides, pads, dilations):
+            kernel = node.operands[1].type.shape[2:]
+            return Window(kernel, strides, dilations, pads[: len(kernel)])
+        case MaxPool(kernel, strides, pads, dilations):
+            return Window(kernel, strides, dilations, pads[: len(kernel)])
+        case QAveragePool(kernel, strides, pads):
+            return Window(kernel, strides, (1,) * len(kernel), pads[: len(kernel)])
+    return None
+
+
+def border_of(node: Node, operand: int) -> Border:
+    """The border that `node` reads around its operand."""
+    type_ = node.operands[operand].type
+    window = window_of(node)
+    if window is None or operand != 0:
+        return no_border(type_.rank)
+    reach = _reach(window, node.result.type.shape[2:])
+    after = tuple(
+        max(0, last - begin - extent)
+        for last, begin, extent in zip(reach, window.before, type_.shape[2:], strict=True)
+    )
+    return Border((0, 0, *window.before), (0, 0, *after), _fill(node, type_))
+
+
+def _reach(window: Window, outputs: Sequence[int]) -> list[int]:
+    """Elements from the first that any window reads to the last, along each axis."""
+    return [
+        (count - 1) * stride + (kernel - 1) * dilation + 1
+        for count, stride, kernel, dilation in zip(
+            outputs, window.strides, window.kernel, window.dilations, strict=True
+        )
+    ]
+
+
+def _fill(node: Node, type_: TensorType) -> int:
+    assert type_.quant is not None  # the quantized stage has codes only
+    if isinstance(node.op, MaxPool):
+        return type_.quant.low
+    return type_.quant.zero_point[0]

@@ -1,0 +1,182 @@
+"""Verification of a program against the model that it was compiled from.
+
+    machine = tiled graph = quantized graph = onnxruntime on the exported quantized model
+
+The first equality must always hold. The second must hold where no converter clips or rounds; the
+third where onnxruntime computes every operator in integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from imcc.isa import Program
+from imcc.isa.target import RequantMode
+from imcc.runtime import Machine
+
+from ..data import Samples
+from ..driver import Compilation, Model, identify, recompile
+from ..ir import Array, evaluate
+from ..mapping import summary
+from ..options import read_facts
+from ..quantize import OnnxRuntimeWitness, export_qdq
+from .compare import Comparison, Noise, Tally
+from .floats import FloatWitness
+from .layers import LayerCheck, LayerTallies, compare_layers, labels, layer_checks
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Share of samples whose largest output is at the label."""
+
+    samples: int
+    machine: float
+    float_: float
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Everything that was compared. `sqnr` is that of the outputs against floats, in dB."""
+
+    samples: int
+    calibration: str
+    comparisons: tuple[Comparison, ...]
+    layers: tuple[LayerCheck, ...]
+    sqnr: float | None
+    accuracy: Accuracy | None
+    notes: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything that must be equal is."""
+        return all(comparison.passed for comparison in self.comparisons)
+
+
+def verify_program(
+    program: Program,
+    model: Model,
+    samples: Samples,
+    layerwise: bool = False,
+    labelled: Samples | None = None,
+    threads: int | None = None,
+) -> Verification:
+    """Compare a program with the graphs of its model, on `samples`.
+
+    The graphs are made again from the model and the notes in the program. `labelled` are the
+    samples on which accuracy is counted.
+    """
+    compilation = recompile(program, model)
+    same = replace(program, notes=()) == replace(compilation.program, notes=())
+    floats = FloatWitness(model)
+    run = _Run(compilation, Machine(program, threads=threads), floats, same)
+    for batch in samples.batches():
+        run.add(batch, layerwise)
+    return Verification(
+        samples.count,
+        read_facts(program).calibration,
+        run.comparisons(),
+        layer_checks(compilation, run.tallies) if layerwise else (),
+        run.noise.decibels,
+        None if labelled is None else _accuracy(run.machine, program, floats, labelled),
+        tuple(_notes(program, model, same, run.unfused)),
+    )
+
+
+class _Run:
+    """All definitions of one network side by side, batch by batch."""
+
+    def __init__(
+        self, compilation: Compilation, machine: Machine, floats: FloatWitness, same: bool
+    ) -> None:
+        self.compilation = compilation
+        self.machine = machine
+        self.probed = same
+        self.tallies = LayerTallies()
+        self.outputs = Tally()
+        self.witnessed = Tally()
+        self.noise = Noise()
+        self._witness = OnnxRuntimeWitness(export_qdq(compilation.quantized))
+        self._floats = floats
+        self.unfused = self._witness.unfused
+
+    def add(self, batch: Mapping[str, Array], layerwise: bool) -> None:
+        """Run one batch through everything."""
+        compare_layers(self.compilation, self.machine, batch, self.tallies, self.probed, layerwise)
+        codes = self.machine.run(batch)
+        expected = evaluate(self.compilation.tiled.graph, batch)
+        quantized = evaluate(self.compilation.quantized, batch)
+        witness = self._witness.run(batch)
+        exact = self._floats.run(batch)
+        for name, array in codes.items():
+            self.outputs.add(name, array, expected[name])
+            self.witnessed.add(name, quantized[name], witness[name])
+            self.noise.add(exact[name], array)
+
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """What came of it."""
+        nodes = labels(self.compilation.tiled.graph)
+        outputs = _output_labels(self.compilation)
+        lossy = [layer.label for layer in summary(self.compilation.tiled) if not layer.lossless]
+        clipping = f"converters clip or round in {len(lossy)} layers" if lossy else ""
+        reason = _witness_reason(self.compilation, self.unfused)
+        inside = [self.tallies.machine.close("machine = tiled graph, every value", nodes)]
+        return (
+            *(inside if self.probed else ()),
+            self.outputs.close("machine = tiled graph, outputs", outputs),
+            self.tallies.tiled.close(
+                "tiled graph = quantized graph, every value", nodes, not lossy, clipping
+            ),
+            self.witnessed.close(
+                "quantized graph = onnxruntime, outputs", outputs, not reason, reason
+            ),
+        )
+
+
+def _witness_reason(compilation: Compilation, unfused: tuple[str, ...]) -> str:
+    if compilation.tiled.target.numerics.requant is not RequantMode.FLOAT24:
+        return "the target rounds with a fixed-point multiplier"
+    return f"onnxruntime computes {len(unfused)} operators in floats" if unfused else ""
+
+
+def _output_labels(compilation: Compilation) -> dict[str, str]:
+    graph = compilation.quantized
+    producers = (graph.producer(value) for value in graph.outputs)
+    return {
+        name: producer.label if producer else name
+        for name, producer in zip(graph.output_names, producers, strict=True)
+    }
+
+
+def _accuracy(
+    machine: Machine, program: Program, floats: FloatWitness, labelled: Samples
+) -> Accuracy | None:
+    if labelled.labels is None or len(program.outputs) != 1:
+        return None
+    name = program.outputs[0].name
+    right = [0, 0]
+    done = 0
+    for batch in labelled.batches():
+        outputs = (machine.run(batch)[name], floats.run(batch)[name])
+        wanted = labelled.labels[done : done + len(outputs[0])]
+        done += len(wanted)
+        for index, values in enumerate(outputs):
+            guessed = values.reshape(len(wanted), -1).argmax(axis=1)
+            right[index] += int(np.count_nonzero(guessed == wanted))
+    return Accuracy(done, right[0] / done, right[1] / done)
+
+
+def _notes(program: Program, model: Model, same: bool, unfused: tuple[str, ...]) -> list[str]:
+    facts, notes = read_facts(program), []
+    if identify(model)[1] != facts.model_sha256:
+        notes.append("the model is not the file that the program was compiled from")
+    if not same:
+        notes.append(
+            "compiling again gives another program: this one was made by another version of imcc, "
+            "or was changed; only outputs can be compared"
+        )
+    if facts.calibration.startswith("random"):
+        notes.append("calibrated on random inputs: accuracy means nothing")
+    return notes

@@ -1,0 +1,42 @@
+"""Packed cell levels, as `write` reads them from constant memory.
+
+A row of `columns` levels of `cell_bits` bits is packed into whole bytes, the first level in the
+lowest bits; the bits left over in the last byte are zero.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import EncodingError
+
+
+def packed_bytes(columns: int, cell_bits: int) -> int:
+    """Bytes of one packed row."""
+    return -(-columns * cell_bits // 8)
+
+
+def pack_levels(levels: NDArray[np.uint8], cell_bits: int) -> NDArray[np.uint8]:
+    """Pack levels (..., columns) into bytes (..., `packed_bytes(columns, cell_bits)`).
+
+    Raises `EncodingError` where a level needs more than `cell_bits` bits.
+    """
+    levels = np.asarray(levels)
+    if levels.size and (levels.min() < 0 or levels.max() >= 1 << cell_bits):
+        raise EncodingError(
+            f"cell levels are in {levels.min()}..{levels.max()}; "
+            f"cells of {cell_bits} bits hold 0..{(1 << cell_bits) - 1}"
+        )
+    bits = (levels.astype(np.uint8)[..., None] >> np.arange(cell_bits, dtype=np.uint8)) & 1
+    flat = bits.reshape(*levels.shape[:-1], levels.shape[-1] * cell_bits)
+    return np.packbits(flat, axis=-1, bitorder="little")
+
+
+def unpack_levels(data: NDArray[np.uint8], columns: int, cell_bits: int) -> NDArray[np.uint8]:
+    """Unpack bytes (..., `packed_bytes(columns, cell_bits)`) into levels (..., columns)."""
+    if cell_bits == 8:
+        return data[..., :columns]
+    shifts = np.arange(0, 8, cell_bits, dtype=np.uint8)
+    levels = (data[..., None] >> shifts) & np.uint8((1 << cell_bits) - 1)
+    return levels.reshape(*data.shape[:-1], data.shape[-1] * len(shifts))[..., :columns]

@@ -1,0 +1,1 @@
+"""The rules behind `imcc.isa.validate`, one file a subject."""

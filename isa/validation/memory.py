@@ -1,0 +1,195 @@
+"""Definite initialisation, byte by byte: what is read must have been written before.
+
+A stream touches a set of bytes; `footprint` gives it in as few axes as possible, so that
+overlapping windows cost no more than the bytes that they cover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..fields import Role, Space
+from ..instructions import Mvm
+from ..program import Program
+from ..walk import Operation, StreamState
+from .operands import RULES
+
+Bitmap = NDArray[np.bool_]
+
+# A stream of stride 0 takes no memory however long it is, but time.
+MAX_ELEMENTS = 1 << 26
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Runs of `run` bytes from `base`, repeated along (count, stride) axes, strides positive."""
+
+    base: int
+    run: int
+    axes: tuple[tuple[int, int], ...]
+
+    def view(self, memory: Bitmap, origin: int = 0) -> Bitmap:
+        """The bytes in a map that begins at address `origin`."""
+        if not self.axes:
+            return memory[self.base - origin : self.base - origin + self.run]
+        counts = tuple(count for count, _ in self.axes)
+        strides = tuple(stride for _, stride in self.axes)
+        return np.ndarray(
+            (*counts, self.run),
+            np.bool_,
+            buffer=memory.data,
+            offset=self.base - origin,
+            strides=(*strides, 1),
+        )
+
+
+def footprint(stream: StreamState) -> Footprint:
+    """Return the set of bytes that a stream touches."""
+    base, run = stream.extent[0], stream.element.size
+    steps = sorted(
+        (abs(stride), count)
+        for count, stride in zip(stream.counts, stream.strides, strict=True)
+        if count > 1 and stride
+    )
+    axes: list[tuple[int, int]] = []
+    for stride, count in steps:
+        if not axes and stride <= run:
+            run += (count - 1) * stride
+        elif axes and stride % axes[-1][1] == 0 and stride <= axes[-1][0] * axes[-1][1]:
+            inner_count, inner_stride = axes[-1]
+            axes[-1] = (inner_count + (count - 1) * stride // inner_stride, inner_stride)
+        else:
+            axes.append((count, stride))
+    return Footprint(base, run, tuple(reversed(axes)))
+
+
+class Memories:
+    """Which bytes of each memory have been written."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._constants = len(program.constants)
+        self._local: dict[int, Bitmap] = {
+            core: np.zeros(program.target.core.local_memory_bytes, np.bool_)
+            for core in program.cores
+        }
+        self._global = np.zeros(program.global_size, np.bool_)
+        self._global[: self._constants] = True
+        for binding in program.inputs:
+            self._global[binding.address : binding.address + binding.size] = True
+
+    def apply(self, operation: Operation) -> Iterator[str]:
+        """Check the streams of an operation, then mark what it writes."""
+        written = operation.instruction.streams(Role.WRITE)
+        sound = True
+        for name, stream in operation.streams.items():
+            for message in self._placement(name, stream, name == "dst" and bool(written)):
+                sound = False
+                yield message
+        if not sound:
+            return
+        yield from self._overlaps(operation)
+        yield from self._reads(operation)
+        if "dst" in operation.streams:
+            stream = operation.streams["dst"]
+            footprint(stream).view(self._map(operation.core, stream))[...] = True
+
+    def missing_outputs(self) -> Iterator[str]:
+        """Report outputs with bytes that no store has written."""
+        for binding in self._program.outputs:
+            stored = self._global[binding.address : binding.address + binding.size]
+            if not stored.all():
+                first = binding.address + int(np.argmin(stored))
+                missing = binding.size - int(stored.sum())
+                yield (
+                    f"output {binding.name!r}: {missing} of {binding.size} bytes are never "
+                    f"stored, the first at global byte {first}"
+                )
+
+    def _map(self, core: int, stream: StreamState) -> Bitmap:
+        return self._global if stream.space is Space.GLOBAL else self._local[core]
+
+    def _placement(self, name: str, stream: StreamState, writes: bool) -> Iterator[str]:
+        low, high = stream.extent
+        is_global = stream.space is Space.GLOBAL
+        size = len(self._global) if is_global else self._program.target.core.local_memory_bytes
+        space = "global" if is_global else "local"
+        if stream.count > MAX_ELEMENTS:
+            yield f"{name} has {stream.count} elements; at most {MAX_ELEMENTS} are allowed"
+        if low < 0 or high > size:
+            yield f"{name} touches bytes {low}..{high - 1} of {space} memory (0..{size - 1})"
+        elif is_global and low < self._constants < high:
+            yield f"{name} touches bytes {low}..{high - 1}, across the end of the constants at " + (
+                f"{self._constants}"
+            )
+        elif is_global and writes and low < self._constants:
+            yield f"{name} writes constants: bytes {low}..{high - 1} of {self._constants}"
+        unit = stream.element.size
+        strides = [s for c, s in zip(stream.counts, stream.strides, strict=True) if c > 1]
+        if stream.base % unit or any(stride % unit for stride in strides):
+            element = stream.element.name.lower()
+            yield f"{name}: base {stream.base} and strides must be multiples of {unit} ({element})"
+
+    def _overlaps(self, operation: Operation) -> Iterator[str]:
+        dst = operation.streams.get("dst")
+        if dst is None:
+            return
+        elementwise = RULES[type(operation.instruction)].elementwise
+        for name, stream in operation.streams.items():
+            if name == "dst" or stream.space is not dst.space:
+                continue
+            if elementwise and _same_walk(stream, dst):
+                continue
+            if _share_bytes(stream, dst):
+                yield f"{name} and dst overlap in part"
+
+    def _reads(self, operation: Operation) -> Iterator[str]:
+        instruction = operation.instruction
+        reads_dst = isinstance(instruction, Mvm) and instruction.accumulate
+        for name, stream in operation.streams.items():
+            if name != "dst" or reads_dst:
+                yield from self._uninitialised(operation.core, name, stream)
+
+    def _uninitialised(self, core: int, name: str, stream: StreamState) -> Iterator[str]:
+        memory = self._map(core, stream)
+        low, high = stream.extent
+        if memory[low:high].all():
+            return
+        used = footprint(stream)
+        if used.view(memory).all():
+            return
+        touched = np.zeros(high - low, np.bool_)
+        used.view(touched, low)[...] = True
+        missing = np.flatnonzero(touched & ~memory[low:high])
+        space = stream.space.name.lower()
+        yield (
+            f"{name} reads {len(missing)} bytes of {space} memory that nothing has written, "
+            f"the first at {low + int(missing[0])}"
+        )
+
+
+def _same_walk(one: StreamState, other: StreamState) -> bool:
+    return (
+        one.base == other.base
+        and one.element.size == other.element.size
+        and (_axes(one) == _axes(other))
+    )
+
+
+def _axes(stream: StreamState) -> list[tuple[int, int]]:
+    return [(c, s) for c, s in zip(stream.counts, stream.strides, strict=True) if c > 1]
+
+
+def _share_bytes(one: StreamState, other: StreamState) -> bool:
+    low, high = one.extent
+    other_low, other_high = other.extent
+    if high <= other_low or other_high <= low:
+        return False
+    start = min(low, other_low)
+    touched = np.zeros(max(high, other_high) - start, np.bool_)
+    footprint(one).view(touched, start)[...] = True
+    return bool(footprint(other).view(touched, start).any())

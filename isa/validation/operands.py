@@ -1,0 +1,317 @@
+"""Which operands an instruction takes: a table of memories, element types and counts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from math import prod
+
+from ..cells import packed_bytes
+from ..fields import ElementType, Role, Space
+from ..instruction import TABLE, Instruction
+from ..instructions import (
+    Accumulate,
+    Add,
+    Copy,
+    Fill,
+    Load,
+    Lut,
+    Max,
+    Mul,
+    Mvm,
+    Recv,
+    Requant,
+    Send,
+    Softmax,
+    Store,
+    Sum,
+    Write,
+)
+from ..program import Program
+from ..walk import Operation, StreamState
+from .structure import RANGES
+
+CODES = frozenset({ElementType.U8, ElementType.I8, ElementType.U16, ElementType.I16})
+BYTES = frozenset({ElementType.U8, ElementType.I8})
+U8 = frozenset({ElementType.U8})
+I32 = frozenset({ElementType.I32})
+U32 = frozenset({ElementType.U32})
+WORDS = I32 | U32
+ALL = frozenset(ElementType)
+
+
+class Where(Enum):
+    """Memories that an operand may lie in."""
+
+    LOCAL = "local memory"
+    GLOBAL = "global memory"
+    CONSTANT = "the constants"
+    PARAMETER = "local memory or the constants"
+    ANY = "any memory"
+
+
+@dataclass(frozen=True)
+class Operand:
+    """What is asked of one operand; `count` is exact where it is not 0."""
+
+    where: Where
+    elements: frozenset[ElementType]
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What is asked of one instruction.
+
+    The operands in `same` have as many elements as `dst`; those in `alike` the element type of
+    `dst` too. With `stage` the output stage must be set and its bounds fit `dst`. An
+    `elementwise` instruction may have a source that is the very stream of `dst`.
+    """
+
+    operands: Mapping[str, Operand]
+    same: tuple[str, ...] = ()
+    alike: tuple[str, ...] = ()
+    stage: bool = False
+    elementwise: bool = False
+    extra: Callable[[Program, Operation], Iterator[str]] | None = None
+
+
+def check_operands(program: Program, operation: Operation) -> Iterator[str]:
+    """Check one operation against the rule of its instruction."""
+    rule = RULES.get(type(operation.instruction))
+    if rule is None:
+        return
+    for name, operand in rule.operands.items():
+        yield from _operand(program, name, operand, operation.streams[name])
+    yield from _relations(rule, operation)
+    if rule.stage:
+        yield from _stage(operation)
+    if rule.extra is not None:
+        yield from rule.extra(program, operation)
+
+
+def is_constant(program: Program, stream: StreamState) -> bool:
+    """Tell whether a stream lies in the constants."""
+    return stream.space is Space.GLOBAL and stream.extent[1] <= len(program.constants)
+
+
+def inner_split(stream: StreamState, inner: int) -> tuple[int, int]:
+    """Return the elements in the axes before the last `inner` ones, and in those."""
+    split = len(stream.counts) - inner
+    return prod(stream.counts[:split]), prod(stream.counts[split:])
+
+
+def _operand(program: Program, name: str, operand: Operand, stream: StreamState) -> Iterator[str]:
+    if stream.element not in operand.elements:
+        allowed = ", ".join(element.name.lower() for element in sorted(operand.elements))
+        yield f"{name} has elements {stream.element.name.lower()}; allowed are {allowed}"
+    if operand.count and stream.count != operand.count:
+        yield f"{name} has {stream.count} elements; it must have {operand.count}"
+    if not _lies_in(program, operand.where, stream):
+        yield f"{name} at byte {stream.base} of {stream.space.name.lower()} memory must lie in " + (
+            operand.where.value
+        )
+
+
+def _lies_in(program: Program, where: Where, stream: StreamState) -> bool:
+    match where:
+        case Where.LOCAL:
+            return stream.space is Space.LOCAL
+        case Where.GLOBAL:
+            return stream.space is Space.GLOBAL
+        case Where.CONSTANT:
+            return is_constant(program, stream)
+        case Where.PARAMETER:
+            return stream.space is Space.LOCAL or is_constant(program, stream)
+        case Where.ANY:
+            return True
+
+
+def _relations(rule: Rule, operation: Operation) -> Iterator[str]:
+    streams = operation.streams
+    for name in rule.same:
+        if streams[name].count != streams["dst"].count:
+            yield f"{name} has {streams[name].count} elements, dst {streams['dst'].count}"
+    for name in rule.alike:
+        if streams[name].element is not streams["dst"].element:
+            yield (
+                f"{name} has elements {streams[name].element.name.lower()}, "
+                f"dst {streams['dst'].element.name.lower()}"
+            )
+
+
+def _stage(operation: Operation) -> Iterator[str]:
+    if operation.stage is None:
+        yield "the output stage is used before any setq"
+        return
+    element = operation.streams["dst"].element
+    low, high = RANGES[element]
+    if operation.stage.low < low or operation.stage.high > high:
+        yield (
+            f"the output stage clips to {operation.stage.low}..{operation.stage.high}; dst of "
+            f"{element.name.lower()} holds {low}..{high}"
+        )
+
+
+def _fill(program: Program, operation: Operation) -> Iterator[str]:
+    assert isinstance(operation.instruction, Fill)
+    element = operation.streams["dst"].element
+    low, high = RANGES[element]
+    if not low <= operation.instruction.value <= high:
+        name = element.name.lower()
+        yield f"{operation.instruction.value} does not fit {name} ({low}..{high})"
+
+
+def _write(program: Program, operation: Operation) -> Iterator[str]:
+    assert isinstance(operation.instruction, Write)
+    array = program.target.array
+    row_bytes = packed_bytes(operation.instruction.columns, array.cell_bits)
+    count = operation.streams["src"].count
+    if count % row_bytes:
+        yield f"src has {count} bytes; a row of packed levels takes {row_bytes}"
+    elif operation.instruction.row + count // row_bytes > array.rows:
+        first, rows = operation.instruction.row, count // row_bytes
+        yield f"{rows} rows from {first} are not in 0..{array.rows - 1}"
+
+
+def _mvm(program: Program, operation: Operation) -> Iterator[str]:
+    assert isinstance(operation.instruction, Mvm)
+    matrix = program.matrices[operation.instruction.matrix]
+    windows, inner = inner_split(operation.streams["src"], operation.instruction.inner)
+    if matrix.core != operation.core:
+        yield f"matrix m{operation.instruction.matrix} is on core {matrix.core}"
+    if inner != matrix.rows:
+        yield f"the last {operation.instruction.inner} axes of src have {inner} elements; " + (
+            f"the matrix has {matrix.rows} rows"
+        )
+    elif operation.streams["dst"].count != windows * matrix.cols:
+        yield f"dst has {operation.streams['dst'].count} elements; " + (
+            f"{windows} windows of {matrix.cols} columns make {windows * matrix.cols}"
+        )
+
+
+def _reduce(program: Program, operation: Operation) -> Iterator[str]:
+    assert isinstance(operation.instruction, (Max, Sum))
+    outer, _ = inner_split(operation.streams["src"], operation.instruction.inner)
+    if operation.streams["dst"].count != outer:
+        yield f"dst has {operation.streams['dst'].count} elements; src has {outer} before its inner"
+
+
+def _sum(program: Program, operation: Operation) -> Iterator[str]:
+    assert isinstance(operation.instruction, Sum)
+    yield from _reduce(program, operation)
+    src = operation.streams["src"]
+    _, inner = inner_split(src, operation.instruction.inner)
+    largest = max(map(abs, RANGES[src.element]))
+    if src.element in CODES and inner * largest >= 1 << 31:
+        yield f"the sum of {inner} elements of {src.element.name.lower()} can overflow i32"
+
+
+_SAME = {"dst": Operand(Where.LOCAL, CODES), "a": Operand(Where.LOCAL, CODES)}
+
+RULES: dict[type[Instruction], Rule] = {
+    Load: Rule(
+        {"dst": Operand(Where.LOCAL, ALL), "src": Operand(Where.GLOBAL, ALL)},
+        same=("src",),
+        alike=("src",),
+    ),
+    Store: Rule(
+        {"dst": Operand(Where.GLOBAL, ALL), "src": Operand(Where.LOCAL, ALL)},
+        same=("src",),
+        alike=("src",),
+    ),
+    Copy: Rule(
+        {"dst": Operand(Where.LOCAL, ALL), "src": Operand(Where.LOCAL, ALL)},
+        same=("src",),
+        alike=("src",),
+        elementwise=True,
+    ),
+    Fill: Rule({"dst": Operand(Where.LOCAL, ALL)}, extra=_fill),
+    Send: Rule({"src": Operand(Where.ANY, ALL)}),
+    Recv: Rule({"dst": Operand(Where.ANY, ALL)}),
+    Write: Rule({"src": Operand(Where.CONSTANT, U8)}, extra=_write),
+    Mvm: Rule(
+        {"dst": Operand(Where.LOCAL, I32), "src": Operand(Where.LOCAL, U8)},
+        extra=_mvm,
+    ),
+    Requant: Rule(
+        {
+            "dst": Operand(Where.LOCAL, CODES),
+            "src": Operand(Where.LOCAL, CODES | I32),
+            "bias": Operand(Where.PARAMETER, I32),
+            "scale": Operand(Where.PARAMETER, U32),
+        },
+        same=("src", "bias", "scale"),
+        stage=True,
+        elementwise=True,
+    ),
+    Add: Rule(
+        {
+            **_SAME,
+            "b": Operand(Where.LOCAL, CODES),
+            "params": Operand(Where.PARAMETER, U32, count=3),
+        },
+        same=("a", "b"),
+        stage=True,
+        elementwise=True,
+    ),
+    Mul: Rule(
+        {
+            **_SAME,
+            "b": Operand(Where.LOCAL, CODES),
+            "params": Operand(Where.PARAMETER, WORDS, count=3),
+        },
+        same=("a", "b"),
+        stage=True,
+        elementwise=True,
+    ),
+    Lut: Rule(
+        {
+            "dst": Operand(Where.LOCAL, ALL),
+            "src": Operand(Where.LOCAL, BYTES),
+            "table": Operand(Where.PARAMETER, ALL, count=256),
+        },
+        same=("src",),
+        alike=("table",),
+        elementwise=True,
+    ),
+    Max: Rule(
+        {"dst": Operand(Where.LOCAL, ALL), "src": Operand(Where.LOCAL, ALL)},
+        alike=("src",),
+        extra=_reduce,
+    ),
+    Sum: Rule(
+        {"dst": Operand(Where.LOCAL, I32), "src": Operand(Where.LOCAL, CODES)},
+        extra=_sum,
+    ),
+    Accumulate: Rule(
+        {
+            "dst": Operand(Where.LOCAL, I32),
+            "a": Operand(Where.LOCAL, I32),
+            "b": Operand(Where.LOCAL, I32),
+        },
+        same=("a", "b"),
+        elementwise=True,
+    ),
+    Softmax: Rule(
+        {
+            "dst": Operand(Where.LOCAL, CODES),
+            "src": Operand(Where.LOCAL, BYTES),
+            "table": Operand(Where.PARAMETER, U32, count=256),
+        },
+        same=("src",),
+        stage=True,
+        elementwise=True,
+    ),
+}
+
+
+def _require_complete() -> None:
+    for cls in TABLE.values():
+        operands = {f.name for f in cls.layout if f.kind.role in (Role.READ, Role.WRITE)}
+        if operands != set(RULES[cls].operands if cls in RULES else ()):
+            raise TypeError(f"the operand rule of {cls.mnemonic} does not fit its fields")
+
+
+_require_complete()

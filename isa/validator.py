@@ -1,0 +1,85 @@
+"""Validates a program once, so that a machine may run it without checks.
+
+1. Structure: cores, halts, loops, bindings, field values that no encoding rules out.
+2. Matrices: every weight on cells of its own, converters and bounds that the chip can have.
+3. Every operation in the order of execution: types, counts and memories of its operands, byte
+   bounds, overlap, definite initialisation, cells programmed before use, accumulator bounds.
+4. Sends and receives match, no core waits for ever, accesses of several cores to a global byte
+   are ordered, every output byte is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from .errors import ValidationError
+from .instructions import Barrier, Mvm, Write
+from .program import Program
+from .validation.findings import Findings
+from .validation.matrices import Arrays, check_matrices
+from .validation.memory import Memories
+from .validation.operands import check_operands
+from .validation.ordering import GlobalOrder
+from .validation.structure import check_structure
+from .walk import Exchange, Operation, interleave
+
+
+@dataclass(frozen=True)
+class _State:
+    """What the operations played so far have made of the chip."""
+
+    program: Program
+    memories: Memories
+    arrays: Arrays
+    order: GlobalOrder
+
+
+def validate(program: Program) -> None:
+    """Raise `ValidationError` listing what is wrong, at most fifty problems; otherwise return."""
+    findings = Findings(program)
+    check_structure(program, findings)
+    findings.add(check_matrices(program))
+    findings.raise_if_any()
+    _play(program, findings)
+    findings.raise_if_any()
+
+
+def _play(program: Program, findings: Findings) -> None:
+    state = _State(program, Memories(program), Arrays(program), GlobalOrder(program))
+    try:
+        for step in interleave(program):
+            parts = (step.send, step.recv) if isinstance(step, Exchange) else (step,)
+            for operation in parts:
+                findings.at_operation(operation, _check(state, operation))
+            if isinstance(step, Exchange):
+                findings.at_operation(step.recv, _exchange(step))
+                state.order.exchange(step)
+    except ValidationError as error:
+        findings.add([str(error)])
+        return
+    findings.add(state.memories.missing_outputs())
+
+
+def _check(state: _State, operation: Operation) -> list[str]:
+    if isinstance(operation.instruction, Barrier):
+        state.order.barrier(operation.core)
+        return []
+    problems = [*check_operands(state.program, operation), *state.memories.apply(operation)]
+    if problems:
+        return problems
+    problems = list(state.order.apply(operation))
+    if isinstance(operation.instruction, Write):
+        state.arrays.write(operation)
+    if isinstance(operation.instruction, Mvm):
+        problems += state.arrays.check(operation)
+    return problems
+
+
+def _exchange(step: Exchange) -> Iterator[str]:
+    src, dst = step.send.streams["src"], step.recv.streams["dst"]
+    if (src.element, src.count) != (dst.element, dst.count):
+        yield (
+            f"it takes {dst.count} elements of {dst.element.name.lower()}, the send of core "
+            f"{step.send.core} at {step.send.pc} gives {src.count} of {src.element.name.lower()}"
+        )

@@ -1,0 +1,93 @@
+"""Where a machine error happened, and the checks of the literal interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imcc.isa.fields import Role
+from imcc.isa.program import Program
+from imcc.isa.walk import Exchange, Operation
+
+from .errors import MachineError
+from .memory import GLOBAL, Layout, Place, byte_view, used_axes
+
+
+def parts(operation: Operation | Exchange) -> tuple[Operation, ...]:
+    """Return the one or two instructions of an operation."""
+    if isinstance(operation, Exchange):
+        return operation.send, operation.recv
+    return (operation,)
+
+
+@contextmanager
+def explained(program: Program, operation: Operation | Exchange) -> Iterator[None]:
+    """Add core, instruction and ONNX nodes to a `MachineError` raised inside."""
+    try:
+        yield
+    except MachineError as error:
+        part = parts(operation)[0]
+        nodes = origin_of(program, part)
+        source = f" (node {', '.join(repr(name) for name in nodes)})" if nodes else ""
+        raise MachineError(
+            f"core {part.core} at {part.pc}: {part.instruction}{source}: {error}"
+        ) from error
+
+
+def origin_of(program: Program, operation: Operation) -> tuple[str, ...]:
+    """Return the ONNX nodes that an instruction comes from."""
+    for origin in program.origins:
+        if origin.core == operation.core and origin.start <= operation.pc < origin.stop:
+            return origin.nodes
+    return ()
+
+
+class WrittenBytes:
+    """Which bytes have been written, so that reading any other can be refused."""
+
+    def __init__(self, layout: Layout, program: Program) -> None:
+        self._layout = layout
+        self._capacity = program.target.core.local_memory_bytes
+        sizes: Mapping[int, int] = {**layout.local, GLOBAL: layout.global_size}
+        self._written = {key: np.zeros(size, np.bool_) for key, size in sizes.items()}
+        self._written[GLOBAL][: len(layout.constants)] = True
+        for binding in program.inputs:
+            self._written[GLOBAL][binding.address : binding.address + binding.size] = True
+
+    def check(self, operation: Operation) -> None:
+        """Raise `MachineError` where an operand lies outside memory or is read unwritten."""
+        for place, role in _operands(operation):
+            problem = self._layout.check(place, self._capacity)
+            if problem is not None:
+                raise MachineError(problem)
+            if role is Role.READ:
+                self._check_written(place)
+
+    def mark(self, operation: Operation) -> None:
+        """Note what an operation writes."""
+        for place, role in _operands(operation):
+            if role is Role.WRITE:
+                byte_view(self._written[place.memory], place.stream)[...] = True
+
+    def _check_written(self, place: Place) -> None:
+        written: NDArray[np.bool_] = byte_view(self._written[place.memory], place.stream)
+        if written.all():
+            return
+        counts, strides = used_axes(place.stream)
+        first = np.unravel_index(int(np.argmin(written)), (*counts, place.stream.element.size))
+        offset = sum(int(i) * s for i, s in zip(first, (*strides, 1), strict=True))
+        raise MachineError(
+            f"byte {place.stream.base + offset} of "
+            f"{'global' if place.memory == GLOBAL else 'local'} memory is read before it is "
+            f"written; {written.size - int(written.sum())} of {prod(written.shape)} bytes are not"
+        )
+
+
+def _operands(operation: Operation) -> Iterator[tuple[Place, Role]]:
+    for field in operation.instruction.layout:
+        if field.name in operation.streams:
+            yield Place(operation.core, operation.streams[field.name]), field.kind.role

@@ -1,0 +1,239 @@
+"""What each instruction does, literally: one function an instruction, in int64.
+
+These functions are the definition that the fast path is tested against. They read all of their
+sources before they write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imcc.isa.cells import unpack_levels
+from imcc.isa.instruction import Instruction
+from imcc.isa.instructions import (
+    Accumulate,
+    Add,
+    Barrier,
+    Copy,
+    Fill,
+    Load,
+    Lut,
+    Max,
+    Mul,
+    Mvm,
+    Recv,
+    Requant,
+    Send,
+    Softmax,
+    Store,
+    Sum,
+    Write,
+)
+from imcc.isa.program import Program
+from imcc.isa.walk import Exchange, Operation, OutputStage
+
+from .crossbar import Crossbars, literal_product
+from .errors import MachineError
+from .memory import DTYPES, Memory, Place, element_view, inner_split
+from .numerics import add_codes, multiply_codes, requantize, softmax
+from .table import InstructionTable
+
+Integers = NDArray[np.int64]
+_I = TypeVar("_I", bound=Instruction)
+
+
+@dataclass(frozen=True)
+class Chip:
+    """All state that instructions change: memories and arrays; `network` is what is in flight."""
+
+    program: Program
+    memory: Memory
+    crossbars: Crossbars
+    network: list[Integers] = field(default_factory=list)
+
+    def read(self, operation: Operation, name: str) -> Integers:
+        """Return a copy of the elements of an operand, [batch, *all six counts], in int64."""
+        stream = operation.streams[name]
+        view = self.memory.view(Place(operation.core, stream))
+        return view.astype(np.int64).reshape((self.memory.batch, *stream.counts))
+
+    def write(self, operation: Operation, name: str, values: Integers) -> None:
+        """Store values in the order of an operand's elements, modulo the element type."""
+        stream = operation.streams[name]
+        view = self.memory.view(Place(operation.core, stream))
+        view[...] = values.reshape(view.shape).astype(DTYPES[stream.element])
+
+
+Executor = Callable[[Chip, Operation], None]
+executes: InstructionTable[Executor] = InstructionTable("literal execution")
+
+
+def execute(chip: Chip, operation: Operation | Exchange) -> None:
+    """Execute one operation, or a matched send and receive."""
+    parts = (operation.send, operation.recv) if isinstance(operation, Exchange) else (operation,)
+    for part in parts:
+        executes[type(part.instruction)](chip, part)
+
+
+def output_stage(operation: Operation) -> OutputStage:
+    """Return the output stage in force; raise `MachineError` if no `setq` came before."""
+    if operation.stage is None:
+        raise MachineError("the output stage is used before any setq")
+    return operation.stage
+
+
+def packed_rows(operation: Operation, instruction: Write, cell_bits: int) -> tuple[int, int]:
+    """Return rows and bytes a row of the packed levels that a `write` reads."""
+    count = operation.streams["src"].count
+    row_bytes = max(-(-instruction.columns * cell_bits // 8), 1)
+    if count % row_bytes:
+        raise MachineError(
+            f"src has {count} bytes; {instruction.columns} columns of {cell_bits}-bit cells "
+            f"take {row_bytes} bytes a row"
+        )
+    return count // row_bytes, row_bytes
+
+
+@executes(Barrier)
+def _barrier(chip: Chip, operation: Operation) -> None:
+    """Orders cores; the walk has already done so."""
+
+
+@executes(Load, Store, Copy)
+def _copy(chip: Chip, operation: Operation) -> None:
+    chip.write(operation, "dst", chip.read(operation, "src"))
+
+
+@executes(Fill)
+def _fill(chip: Chip, operation: Operation) -> None:
+    value = instruction_of(operation, Fill).value
+    counts = operation.streams["dst"].counts
+    chip.write(operation, "dst", np.full((chip.memory.batch, *counts), value, np.int64))
+
+
+@executes(Send)
+def _send(chip: Chip, operation: Operation) -> None:
+    chip.network.append(chip.read(operation, "src"))
+
+
+@executes(Recv)
+def _recv(chip: Chip, operation: Operation) -> None:
+    chip.write(operation, "dst", chip.network.pop())
+
+
+@executes(Write)
+def program_cells(chip: Chip, operation: Operation) -> None:
+    """Program the cells of an array from packed levels in constant memory."""
+    instruction = instruction_of(operation, Write)
+    src = operation.streams["src"]
+    if not chip.memory.layout.is_constant(src):
+        raise MachineError("cells are written from constant global memory only")
+    cell_bits = chip.program.target.array.cell_bits
+    shape = packed_rows(operation, instruction, cell_bits)
+    packed = np.ascontiguousarray(element_view(chip.memory.layout.constants, src)).reshape(shape)
+    levels = unpack_levels(packed.view(np.uint8), instruction.columns, cell_bits)
+    crossbars, target = chip.crossbars, (operation.core, instruction.array)
+    crossbars.write(*target, instruction.row, instruction.column, levels)
+
+
+@executes(Mvm)
+def _mvm(chip: Chip, operation: Operation) -> None:
+    instruction = instruction_of(operation, Mvm)
+    matrix = chip.program.matrices[instruction.matrix]
+    windows, inner = inner_split(operation.streams["src"], instruction.inner)
+    if inner != matrix.rows or operation.streams["dst"].count != windows * matrix.cols:
+        raise MachineError(
+            f"matrix m{instruction.matrix} is {matrix.rows} x {matrix.cols}; src has {windows} "
+            f"vectors of {inner}, dst {operation.streams['dst'].count} elements"
+        )
+    x = chip.read(operation, "src").reshape(-1, matrix.rows)
+    y = literal_product(matrix, chip.crossbars, x).reshape(chip.memory.batch, -1)
+    if instruction.accumulate:
+        y = y + chip.read(operation, "dst").reshape(y.shape)
+    chip.write(operation, "dst", y)
+
+
+@executes(Requant)
+def _requant(chip: Chip, operation: Operation) -> None:
+    src, bias, words = (_flat(chip, operation, name) for name in ("src", "bias", "scale"))
+    chip.write(operation, "dst", requantize(src + bias, words, output_stage(operation)))
+
+
+@executes(Add)
+def _add(chip: Chip, operation: Operation) -> None:
+    a, b, words = (_flat(chip, operation, name) for name in ("a", "b", "params"))
+    chip.write(operation, "dst", _by_parameters(add_codes, a, b, words, output_stage(operation)))
+
+
+@executes(Mul)
+def _mul(chip: Chip, operation: Operation) -> None:
+    a, b, words = (_flat(chip, operation, name) for name in ("a", "b", "params"))
+    stage = output_stage(operation)
+    chip.write(operation, "dst", _by_parameters(multiply_codes, a, b, words, stage))
+
+
+@executes(Lut)
+def _lut(chip: Chip, operation: Operation) -> None:
+    src, table = _flat(chip, operation, "src"), _flat(chip, operation, "table")
+    chip.write(operation, "dst", np.take_along_axis(table, src & 255, axis=1))
+
+
+@executes(Max)
+def _max(chip: Chip, operation: Operation) -> None:
+    outer, inner = inner_split(operation.streams["src"], instruction_of(operation, Max).inner)
+    src = _flat(chip, operation, "src").reshape(-1, outer, inner)
+    chip.write(operation, "dst", src.max(axis=2))
+
+
+@executes(Sum)
+def _sum(chip: Chip, operation: Operation) -> None:
+    outer, inner = inner_split(operation.streams["src"], instruction_of(operation, Sum).inner)
+    src = _flat(chip, operation, "src").reshape(-1, outer, inner)
+    chip.write(operation, "dst", src.sum(axis=2))
+
+
+@executes(Accumulate)
+def _accumulate(chip: Chip, operation: Operation) -> None:
+    chip.write(operation, "dst", _flat(chip, operation, "a") + _flat(chip, operation, "b"))
+
+
+@executes(Softmax)
+def _softmax(chip: Chip, operation: Operation) -> None:
+    steps = instruction_of(operation, Softmax).steps
+    stage = output_stage(operation)
+    row = next((c for c in reversed(operation.streams["src"].counts) if c > 1), 1)
+    src, table = _flat(chip, operation, "src"), _flat(chip, operation, "table")
+    rows = src.reshape(chip.memory.batch, -1, row)
+    results = [softmax(x, e, steps, stage) for x, e in zip(rows, table, strict=True)]
+    chip.write(operation, "dst", np.stack(results))
+
+
+executes.require_complete()
+
+
+def instruction_of(operation: Operation, cls: type[_I]) -> _I:
+    """Return the instruction of an operation as the class that it is known to have."""
+    assert isinstance(operation.instruction, cls)
+    return operation.instruction
+
+
+def _flat(chip: Chip, operation: Operation, name: str) -> Integers:
+    return chip.read(operation, name).reshape(chip.memory.batch, -1)
+
+
+def _by_parameters(
+    function: Callable[[Integers, Integers, Integers, OutputStage], Integers],
+    a: Integers,
+    b: Integers,
+    words: Integers,
+    stage: OutputStage,
+) -> Integers:
+    """Apply `function` to all inputs at once where their parameters agree, as they always do."""
+    if (words == words[0]).all():
+        return function(a, b, words[0], stage)
+    return np.stack([function(x, y, w, stage) for x, y, w in zip(a, b, words, strict=True)])

@@ -1,0 +1,47 @@
+"""Streams made from views visit the elements that NumPy's strides visit."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+from hypothesis import given, settings
+
+from imcc.compiler.backend.view import View, compact, stream
+from imcc.isa import ElementType, Space
+
+axes = st.lists(st.tuples(st.integers(1, 4), st.integers(-8, 8)), max_size=6)
+
+
+def visited(walk: tuple[tuple[int, int], ...]) -> list[int]:
+    offsets = np.zeros(1, np.int64)
+    for count, stride in walk:
+        offsets = (offsets[:, None] + np.arange(count) * stride).ravel()
+    return [int(offset) for offset in offsets]
+
+
+@given(axes)
+@settings(max_examples=60, deadline=None)
+def test_compact_keeps_the_walk(walk: list[tuple[int, int]]) -> None:
+    assert visited(compact(walk)) == visited(tuple(walk))
+
+
+@given(axes)
+@settings(max_examples=60, deadline=None)
+def test_stream_walks_its_axes(walk: list[tuple[int, int]]) -> None:
+    made = stream(Space.LOCAL, ElementType.U8, 0, walk)
+    assert visited(tuple(zip(made.counts, made.strides, strict=True))) == visited(tuple(walk))
+
+
+def test_views_narrow_permute_and_broadcast_as_numpy_does() -> None:
+    array = np.arange(24, dtype=np.uint8).reshape(1, 2, 3, 4)
+    view = View(Space.LOCAL, ElementType.U8, 0, array.shape, array.strides)
+    flat = array.ravel()
+
+    def read(part: View) -> list[int]:
+        walk = part.axes(range(len(part.shape)))
+        return [int(flat[part.base + offset]) for offset in visited(walk)]
+
+    assert read(view.narrow(3, 1, 2, 2)) == array[..., 1:4:2].ravel().tolist()
+    assert read(view.permute((0, 3, 1, 2))) == array.transpose(0, 3, 1, 2).ravel().tolist()
+    column = view.narrow(1, 1, 1)
+    assert read(column.broadcast((1, 5, 3, 4))) == np.tile(array[:, 1], (5, 1, 1)).ravel().tolist()

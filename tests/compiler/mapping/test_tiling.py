@@ -1,0 +1,281 @@
+"""Placement of whole graphs: cores, parts, limits, and the errors where something does not fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from imcc.compiler.errors import CapacityError, InputError, UnsupportedError, VerificationError
+from imcc.compiler.ir import (
+    Graph,
+    GraphBuilder,
+    Node,
+    QuantParams,
+    TensorType,
+    Value,
+    evaluate,
+    parse_graph,
+    print_graph,
+)
+from imcc.compiler.ir.op import Stage
+from imcc.compiler.ir.ops.quant import Dequantize, Quantize
+from imcc.compiler.ir.ops.quantized import QAdd, QConv, QMatMul
+from imcc.compiler.ir.ops.tiled import Tiled, shard_weights
+from imcc.compiler.ir.requant import full_range
+from imcc.compiler.ir.types import DType
+from imcc.compiler.ir.verify import verify
+from imcc.compiler.mapping import TiledGraph, TileOptions, summary, tile
+from imcc.compiler.passes import PassContext
+from imcc.compiler.passes.tile import Tile
+from imcc.isa.target import Target, builtin_targets, load_target
+
+CODES = QuantParams((0.5,), (3,))
+Shape = tuple[int, ...]
+
+
+class _Net:
+    """A chain of quantized products after a Quantize."""
+
+    def __init__(self, shape: Shape, seed: int = 0) -> None:
+        self.builder = GraphBuilder("net")
+        self.rng = np.random.default_rng(seed)
+        x = self.builder.input("x", TensorType(DType.F32, shape))
+        self.value = self.builder.add(Quantize(CODES), [x], "codes", ["/quantize"])
+        self.count = 0
+
+    def product(self, shape: Shape, op: QConv | QMatMul) -> _Net:
+        self.count += 1
+        axis = 0 if isinstance(op, QConv) else 1
+        weights = self.rng.integers(-127, 128, shape).astype(np.int8)
+        quant = QuantParams((0.25,) * shape[axis], (0,) * shape[axis], axis, 8, True)
+        w = self.builder.constant(weights, f"w{self.count}", quant)
+        b = self.builder.constant(np.zeros(shape[axis], np.int32), f"b{self.count}")
+        name = f"y{self.count}"
+        self.value = self.builder.add(op, [self.value, w, b], name, [f"/product_{self.count}"])
+        return self
+
+    def conv(self, outputs: int, channels: int, kernel: int = 3, group: int = 1) -> _Net:
+        half = kernel // 2
+        op = QConv((1, 1), (half,) * 4, (1, 1), group, full_range(QuantParams((4096.0,), (99,))))
+        return self.product((outputs, channels // group, kernel, kernel), op)
+
+    def dense(self, k: int, n: int) -> _Net:
+        return self.product((k, n), QMatMul(full_range(QuantParams((4096.0,), (99,)))))
+
+    def finish(self) -> Graph:
+        out = self.builder.add(Dequantize(), [self.value], "out", ["/dequantize"])
+        return self.builder.finish([out], ["out"])
+
+
+def _chip(cores: int, arrays: int, name: str = "tiny") -> Target:
+    base = load_target(name)
+    chip = base.chip.model_copy(update={"mesh_rows": 1, "mesh_cols": cores})
+    core = base.core.model_copy(update={"arrays": arrays})
+    return base.model_copy(update={"chip": chip, "core": core})
+
+
+def _op(tiled: TiledGraph, name: str) -> Tiled:
+    (op,) = (op for node, op in tiled.products() if node.result.name == name)
+    return op
+
+
+@pytest.mark.parametrize("name", builtin_targets())
+def test_network_of_all_kinds_of_product_on_every_target(name: str) -> None:
+    graph = _Net((1, 8, 6, 6)).conv(24, 8).conv(24, 24, 3, 24).conv(40, 24, 1).finish()
+    tiled = tile(graph, load_target(name))
+    tiled.verify()
+    verify(tiled.graph, Stage.TILED)
+    assert [node.origin for node in tiled.graph.nodes] == [node.origin for node in graph.nodes]
+    assert parse_graph(print_graph(tiled.graph, resources=True)).same_as(tiled.graph)
+    rows = summary(tiled)
+    assert [row.label for row in rows] == ["/product_1", "/product_2", "/product_3"]
+    x = {"x": np.random.default_rng(1).normal(30, 20, (2, 8, 6, 6)).astype(np.float32)}
+    if all(row.lossless for row in rows):
+        np.testing.assert_array_equal(evaluate(tiled.graph, x)["out"], evaluate(graph, x)["out"])
+    assert all(row.lossless for row in rows) == (name != "neurram")
+
+
+def test_depthwise_channels_are_packed_by_the_rows_of_an_array() -> None:
+    tiled = tile(_Net((1, 64, 8, 8)).conv(64, 64, 3, 64).finish(), load_target("isaac"))
+    shards = _op(tiled, "y1").plan.shards
+    assert [shard.c1 - shard.c0 for shard in shards] == [14, 14, 14, 14, 8]  # 14 * 9 <= 128
+    assert all((s.c0, s.c1) == (s.n0, s.n1) for s in shards)
+    assert shards[0].matrix.rows == 126
+
+
+def test_weights_between_groups_are_zero() -> None:
+    graph = _Net((1, 6, 4, 4)).conv(9, 6, 1, 3).finish()
+    op, weight = graph.nodes[1].op, graph.constants["w1"]
+    assert isinstance(op, QConv)
+    shard = tile(graph, load_target("isaac")).products().__next__()[1].plan.shards[0]
+    matrix = shard_weights(op, weight, shard)
+    expected = np.zeros((6, 9), np.int8)
+    for group in range(3):
+        rows, cols = slice(2 * group, 2 * group + 2), slice(3 * group, 3 * group + 3)
+        expected[rows, cols] = weight[cols, :, 0, 0].T
+    np.testing.assert_array_equal(matrix, expected)
+
+
+def test_rows_of_a_convolution_are_taps_with_the_channel_fastest() -> None:
+    graph = _Net((1, 4, 4, 4)).conv(5, 4).finish()
+    op, weight = graph.nodes[1].op, graph.constants["w1"]
+    assert isinstance(op, QConv)
+    shard = replace(_op(tile(graph, load_target("isaac")), "y1").plan.shards[0], c0=1, c1=3)
+    matrix = shard_weights(op, weight, shard)
+    np.testing.assert_array_equal(matrix[2 * 5 + 1], weight[:, 2, 1, 2])  # tap (1, 2), channel 2
+
+
+def test_product_goes_to_the_next_core_when_the_first_is_full() -> None:
+    graph = _Net((1, 32)).dense(32, 8).dense(8, 16).finish()  # 8 cells a weight: 2 and 1 arrays
+    tiled = tile(graph, _chip(4, 2))
+    assert [_op(tiled, name).plan.home for name in ("y1", "y2")] == [0, 1]
+    assert [tiled.core_of(node) for node in tiled.graph.nodes] == [0, 0, 1, 1]
+
+
+def test_earlier_cores_are_filled_when_there_is_no_next_one() -> None:
+    graph = _Net((1, 32)).dense(32, 32).dense(32, 64).dense(64, 16).finish()
+    tiled = tile(graph, _chip(2, 16))  # 8, 16 and 8 arrays
+    assert [_op(tiled, f"y{i}").plan.home for i in (1, 2, 3)] == [0, 1, 0]
+    tiled.verify()
+
+
+def test_large_product_is_split_by_outputs_first() -> None:
+    tiled = tile(_Net((1, 32)).dense(32, 64).finish(), _chip(8, 4))  # 16 arrays on cores of 4
+    plan = _op(tiled, "y1").plan
+    assert [span for span, _ in plan.blocks()] == [(0, 16), (16, 32), (32, 48), (48, 64)]
+    assert plan.cores() == (0, 1, 2, 3)
+    assert all((shard.c0, shard.c1) == (0, 32) for shard in plan.shards)
+
+
+def test_long_columns_are_split_by_input_channels_too() -> None:
+    graph = _Net((1, 128)).dense(128, 16).finish()
+    tiled = tile(graph, _chip(8, 4))  # 16 outputs x 32 rows fill a core
+    plan = _op(tiled, "y1").plan
+    ((span, shards),) = plan.blocks()
+    assert span == (0, 16)
+    assert [(shard.c0, shard.c1) for shard in shards] == [(0, 32), (32, 64), (64, 96), (96, 128)]
+    tiled.verify()
+    x = {"x": np.random.default_rng(1).normal(30, 20, (2, 128)).astype(np.float32)}
+    np.testing.assert_array_equal(evaluate(tiled.graph, x)["out"], evaluate(graph, x)["out"])
+
+
+def test_spread_limits_products_a_core() -> None:
+    graph = _Net((1, 8)).dense(8, 8).dense(8, 8).dense(8, 8).finish()
+    assert set(tile(graph, load_target("isaac")).cores.values()) == {0}
+    tiled = tile(graph, load_target("isaac"), TileOptions(spread=2))
+    assert [_op(tiled, f"y{i}").plan.home for i in (1, 2, 3)] == [0, 0, 1]
+
+
+def test_operations_move_on_when_the_caller_says_that_memory_is_full() -> None:
+    graph = _Net((1, 8)).dense(8, 8).dense(8, 8).dense(8, 8).finish()
+    asked: list[tuple[int, int]] = []
+
+    def fits(core: int, nodes: tuple[Node, ...]) -> bool:
+        asked.append((core, len(nodes)))
+        return len(nodes) <= 2
+
+    tiled = tile(graph, load_target("isaac"), fits=fits)
+    assert [_op(tiled, f"y{i}").plan.home for i in (1, 2, 3)] == [0, 0, 1]
+    assert tiled.cores["out"] == 1
+    assert asked == [(0, 2), (0, 3), (1, 2)]
+
+
+def test_other_operations_follow_their_first_operand() -> None:
+    net = _Net((1, 32)).dense(32, 16)
+    left = net.value
+    right = net.dense(16, 16).value
+    add = QAdd(full_range(CODES))
+    total: Value = net.builder.add(add, [left, right], "sum", ["/add"])
+    graph = net.builder.finish([total], ["sum"])
+    tiled = tile(graph, _chip(4, 4))
+    assert tiled.cores == {"codes": 0, "y1": 0, "y2": 1, "sum": 0}
+    assert TiledGraph.of(tiled.graph, tiled.target).cores == tiled.cores
+
+
+ADVICE = (
+    "Use a larger chip (--set chip.mesh_rows=..., core.arrays=..., array.rows=..., "
+    "array.cols=...) or fewer weight bits (--weight-bits)"
+)
+
+
+def test_network_with_more_weights_than_cells() -> None:
+    graph = _Net((1, 32)).dense(32, 64).dense(64, 32).finish()
+    with pytest.raises(CapacityError) as caught:
+        tile(graph, _chip(3, 4))
+    assert str(caught.value) == (
+        "the network needs at least 32 arrays of 32 x 32 cells, target 'tiny' has 12: 20 short. "
+        + ADVICE
+    )
+
+
+def test_network_that_needs_more_cores() -> None:
+    graph = _Net((1, 8)).dense(8, 8).dense(8, 8).dense(8, 8).finish()
+    with pytest.raises(CapacityError) as caught:
+        tile(graph, _chip(2, 4), TileOptions(spread=1))
+    assert str(caught.value) == (
+        "the network needs 3 cores (6 arrays of 32 x 32 cells); target 'tiny' has 2 (8 arrays): "
+        "1 short. " + ADVICE
+    )
+
+
+def test_weight_with_more_slices_than_columns() -> None:
+    target = _chip(1, 4)
+    narrow = target.model_copy(update={"array": target.array.model_copy(update={"cols": 4})})
+    with pytest.raises(UnsupportedError, match=r"^/product_1: a weight takes 8 cells of a row"):
+        tile(_Net((1, 4)).dense(4, 4).finish(), narrow)
+
+
+def test_computed_weights() -> None:
+    builder = GraphBuilder("dynamic")
+    quant = QuantParams((0.25, 0.25), (0, 0), 1, 8, True)
+    x = builder.input("x", TensorType(DType.U8, (1, 3), CODES))
+    w = builder.input("w", TensorType(DType.I8, (3, 2), quant))
+    b = builder.constant(np.zeros(2, np.int32), "b")
+    y = builder.add(QMatMul(full_range(CODES)), [x, w, b], "y", ["/matmul"])
+    with pytest.raises(UnsupportedError, match="arrays hold constant weights only"):
+        tile(builder.finish([y], ["y"]), load_target("tiny"))
+
+
+def test_accumulator_of_a_very_long_product() -> None:
+    builder = GraphBuilder("long")
+    x = builder.input("x", TensorType(DType.U8, (1, 70_000), CODES))
+    w = builder.constant(
+        np.full((70_000, 1), 127, np.int8), "w", QuantParams((1.0,), (0,), 1, 8, True)
+    )
+    b = builder.constant(np.zeros(1, np.int32), "b")
+    y = builder.add(QMatMul(full_range(CODES)), [x, w, b], "y", ["/matmul"])
+    with pytest.raises(UnsupportedError, match="accumulators have 32 bits"):
+        tile(builder.finish([y], ["y"]), load_target("isaac"))
+
+
+def test_verify_lists_what_is_wrong() -> None:
+    tiled = tile(_Net((1, 8)).dense(8, 8).dense(8, 8).finish(), load_target("isaac"))
+    nodes = list(tiled.graph.nodes)
+    first, second = _op(tiled, "y1"), nodes[2]
+    nodes[2] = replace(second, op=first)  # on the cells of the first product
+    shifted = replace(first.plan.shards[0], n0=1)
+    nodes[1] = replace(nodes[1], op=replace(first, plan=replace(first.plan, shards=(shifted,))))
+    broken = replace(tiled, graph=replace(tiled.graph, nodes=tuple(nodes)), cores={})
+    with pytest.raises(VerificationError) as caught:
+        broken.verify()
+    text = str(caught.value)
+    assert "/quantize: no core" in text
+    assert "/product_1: outputs 0..1 are in no shard or in two" in text
+    assert "/product_2: cells of core 0 are taken" in text
+
+
+def test_pass_needs_a_target() -> None:
+    graph = _Net((1, 8)).dense(8, 8).finish()
+    with pytest.raises(InputError, match="--target"):
+        Tile().run(graph, PassContext())
+    done = Tile().run(graph, PassContext(load_target("tiny")))
+    Tile().ensures(done)
+    with pytest.raises(VerificationError, match="/product_1"):
+        Tile().ensures(graph)
+
+
+def test_negative_spread() -> None:
+    with pytest.raises(ValueError, match="must be 0"):
+        Tile(spread=-1)

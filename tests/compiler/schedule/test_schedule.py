@@ -1,0 +1,75 @@
+"""Schedules of random networks: memory is never shared in time, bands cover all rows."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given, settings
+from support.random_networks import NetworkMaker
+
+from imcc.compiler.errors import CapacityError
+from imcc.compiler.ir import Graph
+from imcc.compiler.mapping import TileOptions, tile
+from imcc.compiler.schedule import Schedule, memory_check, schedule
+from imcc.isa import Target, load_target
+from imcc.isa.target import RequantMode
+
+
+def scheduled(graph: Graph, target: Target) -> Schedule:
+    return schedule(tile(graph, target, TileOptions(), memory_check(graph, target)))
+
+
+def with_local_memory(target: Target, kib: int) -> Target:
+    core = target.core.model_copy(update={"local_memory_kib": kib})
+    return target.model_copy(update={"core": core})
+
+
+@given(seed=st.integers(0, 1 << 30), name=st.sampled_from(["isaac", "tiny"]))
+@settings(max_examples=25, deadline=None)
+def test_memory_alive_at_one_time_does_not_overlap(seed: int, name: str) -> None:
+    target = load_target(name)
+    made = scheduled(NetworkMaker(seed, RequantMode.FLOAT24, 8).make(4), target)
+    spans = [
+        (b.core, b.first, b.last, b.address, b.address + b.layout.size)
+        for b in made.buffers.values()
+    ]
+    spans += [
+        (s.core, index, index, s.address, s.address + s.size)
+        for index, task in enumerate(made.tasks)
+        for s in task.scratch
+    ]
+    limit = target.core.local_memory_kib << 10
+    assert all(end <= limit for *_, end in spans)
+    for one, other in combinations(spans, 2):
+        same_time = one[1] <= other[2] and other[1] <= one[2]
+        if one[0] == other[0] and same_time:
+            assert one[4] <= other[3] or other[4] <= one[3]
+
+
+@given(seed=st.integers(0, 1 << 30))
+@settings(max_examples=20, deadline=None)
+def test_less_memory_makes_lower_bands(seed: int) -> None:
+    graph = NetworkMaker(seed, RequantMode.FLOAT24, 8).make(3)
+    roomy = scheduled(graph, load_target("isaac"))
+    tight = scheduled(graph, with_local_memory(load_target("isaac"), 4))
+    for large, small in zip(roomy.tasks, tight.tasks, strict=True):
+        assert 1 <= small.band <= large.band <= large.rows
+
+
+def test_transfers_connect_neighbouring_cores() -> None:
+    graph = NetworkMaker(3, RequantMode.FLOAT24, 8).make(5)
+    made = schedule(tile(graph, load_target("isaac"), TileOptions(spread=1)))
+    moves = [transfer for task in made.tasks for transfer in task.transfers]
+    assert moves
+    for transfer in moves:
+        assert (transfer.value, transfer.source) in made.buffers
+        assert (transfer.value, transfer.target) in made.buffers
+
+
+def test_too_little_memory_is_said_in_bytes() -> None:
+    graph = NetworkMaker(1, RequantMode.FLOAT24, 8).make(5)
+    target = with_local_memory(load_target("isaac"), 1)
+    with pytest.raises(CapacityError, match=r"core \d+ needs [\d,]+ bytes of local memory at node"):
+        schedule(tile(graph, target, TileOptions()))
