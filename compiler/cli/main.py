@@ -6,7 +6,7 @@ import sys
 from importlib import import_module
 
 import rich_click as click
-from click.exceptions import Exit
+from click.exceptions import Exit, NoSuchCommand
 
 from .diagnostics import describe, internal_hint
 
@@ -42,7 +42,7 @@ class LazyGroup(click.RichGroup):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The real command, imported now."""
         if args[0] not in COMMANDS and not ctx.resilient_parsing:
-            raise click.NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
+            raise NoSuchCommand(args[0], possibilities=COMMANDS, ctx=ctx)
         name, command, rest = super().resolve_command(ctx, args)
         if name is None or command is None:
             return name, command, rest

@@ -38,7 +38,6 @@ def command(
 
     from ..verify.machine import load_program_samples, run_all
     from .observers import threads
-    from .profile import profile_body, render_profile
 
     loaded = load_program(program)
     validate(loaded)
@@ -51,7 +50,7 @@ def command(
     shapes = {name: list(array.shape) for name, array in results.items()}
     body: dict[str, Json] = {"samples": data.count, "outputs": shapes}
     if as_json:
-        echo_json("run", {**body, **(profile_body(loaded) if profiled else {})})
+        echo_json("run", body | (profile_json(loaded) if profiled else {}))
         return
     rows = [(name, str(array.dtype), str(shapes[name])) for name, array in results.items()]
     click.echo(table(["output", "type", "shape"], rows))

@@ -8,15 +8,18 @@ the samples are cut into mini-batches, and memory does not depend on their numbe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
 from ..ir import Array, Graph, evaluate_all
+from ..threads import one_blas_thread, thread_count
 
 SIDE_BINS = 2048
 _GRID = np.linspace(0.2, 1.0, 161)
@@ -62,11 +65,25 @@ class Statistics:
         else:
             self.bins[SIDE_BINS] += values.size
 
+    def merge(self, other: Statistics) -> None:
+        """Add what another thread has counted."""
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.count += other.count
+        self.whole = self.whole and other.whole
+        self._reach_out(other.reach)
+        other._reach_out(self.reach)
+        self.bins += other.bins
+
     def _widen(self, magnitude: float) -> None:
         """Double the reach until it is above `magnitude`."""
         if magnitude < self.reach or magnitude == 0.0:
             return
-        reach = 2.0 ** np.frexp(magnitude)[1]
+        self._reach_out(2.0 ** np.frexp(magnitude)[1])
+
+    def _reach_out(self, reach: float) -> None:
+        """Widen to `reach`, a power of two; does nothing where that is not wider."""
+        if reach <= self.reach:
+            return
         while 0.0 < self.reach < reach:
             merged = self.bins.reshape(-1, 2).sum(axis=1)
             half = SIDE_BINS // 2
@@ -95,18 +112,48 @@ def calibrate(
 
     Raises `InputError` if there is no mini-batch, or a value is not finite.
     """
+    waiting = _Waiting(batches)
+    with one_blas_thread(), ThreadPoolExecutor(thread_count()) as pool:
+        jobs = [pool.submit(_observe, graph, waiting, names) for _ in range(thread_count())]
+        first, *others = [job.result() for job in jobs]
+    if not waiting.taken:
+        raise InputError("calibration data is empty; give at least one sample")
+    for other in others:
+        for name, statistics in other.items():
+            first[name].merge(statistics)
+    return first
+
+
+class _Waiting:
+    """Mini-batches that several threads take from, one at a time."""
+
+    def __init__(self, batches: Iterable[Mapping[str, Array]]) -> None:
+        self._batches = iter(batches)
+        self._lock = Lock()
+        self.taken = 0
+
+    def __iter__(self) -> Iterator[Mapping[str, Array]]:
+        while True:
+            with self._lock:
+                batch = next(self._batches, None)
+                self.taken += batch is not None
+            if batch is None:
+                return
+            yield batch
+
+
+def _observe(
+    graph: Graph, batches: Iterable[Mapping[str, Array]], names: Collection[str]
+) -> dict[str, Statistics]:
+    """Statistics over the mini-batches that this thread gets."""
     found = {name: Statistics() for name in names}
-    samples = 0
     for batch in batches:
-        samples += 1
         for name in found.keys() & batch.keys():
             _update(found[name], name, batch[name])
         for node, results in evaluate_all(graph, batch):
             for value, array in zip(node.results, results, strict=True):
                 if value.name in found:
                     _update(found[value.name], value.name, array)
-    if not samples:
-        raise InputError("calibration data is empty; give at least one sample")
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from imcc.runtime import Machine, Probe
 
 from ..driver import Compilation
-from ..ir import Array, Graph, evaluate
+from ..ir import Array, Graph, evaluate_all
 from ..ir.requant import dequantize
 from .compare import Noise, Tally
 
@@ -40,32 +40,57 @@ class LayerTallies:
 
 def compare_layers(
     compilation: Compilation,
-    machine: Machine,
-    batch: Mapping[str, Array],
+    machine: Mapping[str, Array],
+    tiled: Mapping[str, Array],
+    quantized: Mapping[str, Array],
     tallies: LayerTallies,
-    probed: bool,
-    floats: bool,
 ) -> None:
-    """Add one batch: every value of the tiled graph is compared with its equals.
-
-    Machine values are read through probes, which fit only the very program of `compilation`.
-    """
-    names = codes_of(compilation.tiled.graph)
-    tiled = evaluate(compilation.tiled.graph, batch, names)
-    quantized = evaluate(compilation.quantized, batch, names)
-    for name in names:
+    """Add one batch: every value on codes is compared with its equals."""
+    for node in compilation.tiled.graph.nodes:
+        name = node.result.name
+        if node.result.type.quant is None:
+            continue
         tallies.tiled.add(name, tiled[name], quantized[name])
-    if probed:
-        probes = {p.value: Probe(p.core, p.pc, p.stream) for p in compilation.probes}
-        for name, codes in machine.probe(batch, probes).items():
-            tallies.machine.add(name, codes, tiled[name])
-    if floats:
-        _add_noise(compilation, batch, tiled, tallies)
+        if name in machine:
+            tallies.machine.add(name, machine[name], tiled[name])
 
 
-def codes_of(graph: Graph) -> list[str]:
-    """Names of the values of a graph that are codes."""
-    return [n.result.name for n in graph.nodes if n.result.type.quant is not None]
+def add_noise(
+    compilation: Compilation,
+    exact: Mapping[str, Array],
+    tiled: Mapping[str, Array],
+    tallies: LayerTallies,
+) -> None:
+    """Add one batch: values on codes against the same values of the float network."""
+    for node in compilation.tiled.graph.nodes:
+        name, quant = node.result.name, node.result.type.quant
+        if quant is not None and name in exact:
+            tallies.noise.setdefault(name, Noise()).add(exact[name], dequantize(tiled[name], quant))
+
+
+def values(graph: Graph, batch: Mapping[str, Array]) -> dict[str, Array]:
+    """Every computed value by its name in the graph."""
+    return {
+        value.name: array
+        for node, results in evaluate_all(graph, batch)
+        for value, array in zip(node.results, results, strict=True)
+    }
+
+
+def outputs(graph: Graph, found: Mapping[str, Array]) -> dict[str, Array]:
+    """The outputs among all values, by the names that users know."""
+    return {
+        name: found[value.name]
+        for name, value in zip(graph.output_names, graph.outputs, strict=True)
+    }
+
+
+def probed(
+    compilation: Compilation, machine: Machine, batch: Mapping[str, Array]
+) -> dict[str, Array]:
+    """Every value as the machine holds it; fits only the very program of `compilation`."""
+    probes = {p.value: Probe(p.core, p.pc, p.stream) for p in compilation.probes}
+    return machine.probe(batch, probes)
 
 
 def labels(graph: Graph) -> dict[str, str]:
@@ -87,20 +112,3 @@ def layer_checks(compilation: Compilation, tallies: LayerTallies) -> tuple[Layer
         for node in compilation.tiled.graph.nodes
         if node.result.name in tallies.tiled.elements
     )
-
-
-def _add_noise(
-    compilation: Compilation,
-    batch: Mapping[str, Array],
-    tiled: Mapping[str, Array],
-    tallies: LayerTallies,
-) -> None:
-    imported = compilation.imported
-    known = {n.result.name for n in imported.nodes}
-    shared = [n.result for n in compilation.tiled.graph.nodes if n.result.name in known]
-    names = [value.name for value in shared if value.type.quant is not None]
-    exact = evaluate(imported, batch, names)
-    for value in shared:
-        if value.type.quant is not None:
-            real = dequantize(tiled[value.name], value.type.quant)
-            tallies.noise.setdefault(value.name, Noise()).add(exact[value.name], real)

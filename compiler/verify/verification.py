@@ -19,13 +19,23 @@ from imcc.runtime import Machine
 
 from ..data import Samples
 from ..driver import Compilation, Model, identify, recompile
-from ..ir import Array, evaluate
+from ..ir import Array
 from ..mapping import summary
 from ..options import read_facts
 from ..quantize import OnnxRuntimeWitness, export_qdq
 from .compare import Comparison, Noise, Tally
 from .floats import FloatWitness
-from .layers import LayerCheck, LayerTallies, compare_layers, labels, layer_checks
+from .layers import (
+    LayerCheck,
+    LayerTallies,
+    add_noise,
+    compare_layers,
+    labels,
+    layer_checks,
+    outputs,
+    probed,
+    values,
+)
 
 
 @dataclass(frozen=True)
@@ -104,33 +114,47 @@ class _Run:
 
     def add(self, batch: Mapping[str, Array], layerwise: bool) -> None:
         """Run one batch through everything."""
-        compare_layers(self.compilation, self.machine, batch, self.tallies, self.probed, layerwise)
-        codes = self.machine.run(batch)
-        expected = evaluate(self.compilation.tiled.graph, batch)
-        quantized = evaluate(self.compilation.quantized, batch)
+        tiled = values(self.compilation.tiled.graph, batch)
+        quantized = values(self.compilation.quantized, batch)
+        inside = probed(self.compilation, self.machine, batch) if self.probed else {}
+        compare_layers(self.compilation, inside, tiled, quantized, self.tallies)
+        if layerwise:
+            exact = values(self.compilation.imported, batch)
+            add_noise(self.compilation, exact, tiled, self.tallies)
+        self._add_outputs(batch, tiled, quantized)
+
+    def _add_outputs(
+        self,
+        batch: Mapping[str, Array],
+        tiled: Mapping[str, Array],
+        quantized: Mapping[str, Array],
+    ) -> None:
+        machine = self.machine.run(batch)
+        expected = outputs(self.compilation.tiled.graph, tiled)
+        integer = outputs(self.compilation.quantized, quantized)
         witness = self._witness.run(batch)
         exact = self._floats.run(batch)
-        for name, array in codes.items():
+        for name, array in machine.items():
             self.outputs.add(name, array, expected[name])
-            self.witnessed.add(name, quantized[name], witness[name])
+            self.witnessed.add(name, integer[name], witness[name])
             self.noise.add(exact[name], array)
 
     def comparisons(self) -> tuple[Comparison, ...]:
         """What came of it."""
         nodes = labels(self.compilation.tiled.graph)
-        outputs = _output_labels(self.compilation)
+        at_output = _output_labels(self.compilation)
         lossy = [layer.label for layer in summary(self.compilation.tiled) if not layer.lossless]
         clipping = f"converters clip or round in {len(lossy)} layers" if lossy else ""
         reason = _witness_reason(self.compilation, self.unfused)
         inside = [self.tallies.machine.close("machine = tiled graph, every value", nodes)]
         return (
             *(inside if self.probed else ()),
-            self.outputs.close("machine = tiled graph, outputs", outputs),
+            self.outputs.close("machine = tiled graph, outputs", at_output),
             self.tallies.tiled.close(
                 "tiled graph = quantized graph, every value", nodes, not lossy, clipping
             ),
             self.witnessed.close(
-                "quantized graph = onnxruntime, outputs", outputs, not reason, reason
+                "quantized graph = onnxruntime, outputs", at_output, not reason, reason
             ),
         )
 
@@ -159,11 +183,11 @@ def _accuracy(
     right = [0, 0]
     done = 0
     for batch in labelled.batches():
-        outputs = (machine.run(batch)[name], floats.run(batch)[name])
-        wanted = labelled.labels[done : done + len(outputs[0])]
+        guesses = (machine.run(batch)[name], floats.run(batch)[name])
+        wanted = labelled.labels[done : done + len(guesses[0])]
         done += len(wanted)
-        for index, values in enumerate(outputs):
-            guessed = values.reshape(len(wanted), -1).argmax(axis=1)
+        for index, scores in enumerate(guesses):
+            guessed = scores.reshape(len(wanted), -1).argmax(axis=1)
             right[index] += int(np.count_nonzero(guessed == wanted))
     return Accuracy(done, right[0] / done, right[1] / done)
 

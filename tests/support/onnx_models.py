@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
@@ -18,7 +19,7 @@ DATA = ROOT.parent / "shared" / "data"
 Shape = Sequence[int | str | None]
 
 
-def node(op_type: str, inputs: str, outputs: str, /, **attributes: object) -> NodeProto:
+def node(op_type: str, inputs: str, outputs: str, /, **attributes: Any) -> NodeProto:
     """A node with space-separated operand names; ``_`` stands for one left out."""
     names = ["" if name == "_" else name for name in inputs.split()]
     return helper.make_node(op_type, names, outputs.split(), **attributes)
@@ -83,6 +84,16 @@ def assert_matches(
         assert found[name].shape == array.shape
         np.testing.assert_allclose(found[name], array, rtol=rtol, atol=atol)
     return graph
+
+
+def f32(value: float | Sequence[float]) -> Array:
+    """A float32 constant."""
+    return np.asarray(value, np.float32)
+
+
+def i64(value: int | Sequence[int]) -> Array:
+    """An int64 constant."""
+    return np.asarray(value, np.int64)
 
 
 def weights(*shape: int, seed: int = 1) -> Array:

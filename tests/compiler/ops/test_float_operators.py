@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.onnx_models import assert_matches, model, node, weights
+from support.onnx_models import assert_matches, f32, model, node, weights
 
 from imcc.compiler.ir import Array
 
@@ -74,7 +74,7 @@ def test_unary_attributes() -> None:
         node("HardSwish", "b", "c"),
         node("PRelu", "c s", "y"),
     ]
-    assert_matches(model(nodes, {"x": ["N", 50]}, {"s": np.float32([0.2])}))
+    assert_matches(model(nodes, {"x": ["N", 50]}, {"s": f32([0.2])}))
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_unary_attributes() -> None:
     ],
 )
 def test_clip(opset: int, nodes: list[object]) -> None:
-    bounds = {"low": np.float32(-0.5), "high": np.float32(0.75)}
+    bounds = {"low": f32(-0.5), "high": f32(0.75)}
     assert_matches(model(nodes, {"x": ["N", 40]}, bounds, opset=opset))  # type: ignore[arg-type]
 
 
@@ -124,7 +124,7 @@ def test_sum_of_many() -> None:
 @pytest.mark.parametrize("shape", [["N", 5], ["N", 5, 4], ["N", 5, 4, 3]])
 def test_batch_normalization(opset: int, shape: list[int | str]) -> None:
     constants = {name: weights(5, seed=i) for i, name in enumerate("sbm")}
-    constants["v"] = np.abs(weights(5, seed=9)) + np.float32(0.1)
+    constants["v"] = np.abs(weights(5, seed=9)) + f32(0.1)
     norm = node("BatchNormalization", "x s b m v", "y", epsilon=1e-3)
     assert_matches(model([norm], {"x": shape}, constants, opset=opset), rtol=1e-4)
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import NodeProto
-from support.onnx_models import Shape, assert_matches, model, node, weights
+from support.onnx_models import Shape, assert_matches, f32, i64, model, node, samples, weights
 
-from imcc.compiler.ir import Array, QuantParams, TensorType
+from imcc.compiler.ir import Array, QuantParams, TensorType, evaluate
 from imcc.compiler.ir.ops.shape import Pad
 from imcc.compiler.ir.types import DType
 
@@ -44,7 +44,7 @@ def test_reshape_by_shape_arithmetic() -> None:
         node("Concat", "n1 rest", "target", axis=0),
         node("Reshape", "x target", "y"),
     ]
-    constants = {"zero": np.int64(0), "axes": ints(0), "rest": ints(-1)}
+    constants = {"zero": i64(0), "axes": ints(0), "rest": ints(-1)}
     graph = assert_matches(model(nodes, {"x": ["N", 3, 4]}, constants))
     assert [n.op.name for n in graph.nodes] == ["reshape"]
 
@@ -59,12 +59,12 @@ def test_reshape_by_shape_arithmetic() -> None:
         (11, [node("Unsqueeze", "x", "y", axes=[-1])]),
         (13, [node("Unsqueeze", "x new", "a"), node("Squeeze", "a new", "y")]),
         (21, [node("Unsqueeze", "x new", "y")]),
-        (12, [node("Identity", "x", "i"), node("Dropout", "i", "y", ratio=0.3)]),
+        (11, [node("Identity", "x", "i"), node("Dropout", "i", "y", ratio=0.3)]),
         (13, [node("Dropout", "x ratio", "a"), node("Cast", "a", "y", to=1)]),
     ],
 )
 def test_shape_operators(opset: int, nodes: list[NodeProto]) -> None:
-    constants = {"new": ints(2), "ratio": np.float32(0.5)}
+    constants = {"new": ints(2), "ratio": f32(0.5)}
     if opset < 13:
         constants = {}
     assert_matches(model(nodes, {"x": ["N", 3, 4, 5]}, constants, opset=opset))
@@ -115,7 +115,7 @@ def test_slice_backwards_to_the_first_element(reverse_end: int) -> None:
 )
 def test_pad(opset: int, nodes: list[NodeProto]) -> None:
     constants: dict[str, Array] = {
-        "p": ints(0, 1, 0, 2, 0, 0, 3, 1), "v": np.float32(-2), "a": ints(3, -2),
+        "p": ints(0, 1, 0, 2, 0, 0, 3, 1), "v": f32(-2), "a": ints(3, -2),
         "p3": ints(1, 2, 3, 0), "negative": ints(0, 0, -1, 2, 0, -1, -1, 0),
     }  # fmt: skip
     used = {name for n in nodes for name in n.input}
@@ -131,10 +131,17 @@ def test_pad_of_codes_is_the_code_of_the_value() -> None:
 
 @pytest.mark.parametrize("axis", [1, -1, 2])
 def test_concat(axis: int) -> None:
-    concat = node("Concat", "x k z", "y", axis=axis)
-    constants = {"k": weights(1, 4, 4)}
     inputs: dict[str, Shape] = {"x": ["N", 4, 4], "z": ["N", 4, 4]}
-    assert_matches(model([concat], inputs, constants))
+    assert_matches(model([node("Concat", "x z x", "y", axis=axis)], inputs))
+
+
+def test_concat_repeats_a_constant_for_every_sample() -> None:
+    concat = model([node("Concat", "x k", "y", axis=1)], {"x": ["N", 4]}, {"k": weights(1, 3)})
+    graph = assert_matches(concat, batch=1)
+    inputs = samples(graph, 5)
+    (found,) = evaluate(graph, inputs).values()
+    expected = np.concatenate([inputs["x"], np.repeat(weights(1, 3), 5, axis=0)], axis=1)
+    np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from support.onnx_models import assert_matches, model, node, weights
+from support.onnx_models import Shape, assert_matches, model, node, weights
 
 from imcc.compiler.ir import OpError, TensorType
 from imcc.compiler.ir.ops.linear import Conv
@@ -39,6 +39,10 @@ def fits(w: dict[str, list[int]]) -> bool:
     )
 
 
+def images(spatial: list[int]) -> dict[str, Shape]:
+    return {"x": ["N", 3, *spatial]}
+
+
 @FEW
 @given(windows(), st.integers(1, 3), st.integers(1, 2), st.integers(1, 3), st.booleans())
 def test_conv(w: dict[str, list[int]], group: int, per_group: int, out: int, bias: bool) -> None:
@@ -48,7 +52,7 @@ def test_conv(w: dict[str, list[int]], group: int, per_group: int, out: int, bia
     if bias:
         constants["b"] = weights(group * out, seed=2)
     conv = node("Conv", "x w b" if bias else "x w", "y", group=group, **w)
-    shape = ["N", group * per_group, *spatial]
+    shape: Shape = ["N", group * per_group, *spatial]
     assert_matches(model([conv], {"x": shape}, constants), rtol=1e-4, atol=1e-5)
 
 
@@ -67,7 +71,7 @@ def test_max_pool(w: dict[str, list[int]], ceil: bool) -> None:
     assume(fits(w))
     spatial = w.pop("spatial")
     pool = node("MaxPool", "x", "y", ceil_mode=int(ceil), **w)
-    assert_matches(model([pool], {"x": ["N", 3, *spatial]}))
+    assert_matches(model([pool], images(spatial)))
 
 
 @FEW
@@ -78,7 +82,7 @@ def test_average_pool(w: dict[str, list[int]], ceil: bool, include: bool) -> Non
     del w["dilations"]
     spatial = w.pop("spatial")
     pool = node("AveragePool", "x", "y", ceil_mode=int(ceil), count_include_pad=int(include), **w)
-    assert_matches(model([pool], {"x": ["N", 3, *spatial]}, opset=19))
+    assert_matches(model([pool], images(spatial), opset=19))
 
 
 @pytest.mark.parametrize("op_type", ["MaxPool", "AveragePool"])
@@ -92,7 +96,7 @@ def test_pool_auto_pad(op_type: str, auto_pad: str, opset: int) -> None:
 @pytest.mark.parametrize("op_type", ["GlobalAveragePool", "GlobalMaxPool"])
 @pytest.mark.parametrize("spatial", [[9], [5, 4], [2, 3, 4]])
 def test_global_pool(op_type: str, spatial: list[int]) -> None:
-    assert_matches(model([node(op_type, "x", "y")], {"x": ["N", 3, *spatial]}))
+    assert_matches(model([node(op_type, "x", "y")], images(spatial)))
 
 
 def test_a_window_over_the_whole_input_is_the_global_mean() -> None:

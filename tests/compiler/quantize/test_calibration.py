@@ -129,7 +129,10 @@ def test_calibration_covers_inputs_and_results() -> None:
         calibrate(graph, [{"x": np.full((1, 4), np.nan, np.float32)}], ["x"])
 
 
-def test_memory_does_not_grow_with_the_number_of_samples() -> None:
+def test_memory_does_not_grow_with_the_number_of_samples(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("IMCC_NUM_THREADS", "1")  # the peak of several would vary
     graph = relu_graph(1000)
     peaks = []
     for batches in (4, 80):
@@ -140,6 +143,21 @@ def test_memory_does_not_grow_with_the_number_of_samples() -> None:
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.2 * peaks[0]
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_statistics_do_not_depend_on_threads(threads: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IMCC_NUM_THREADS", threads)
+    graph = relu_graph(50)
+    rng = np.random.default_rng(1)
+    scales = (0.0, 1e-3, 1.0, 700.0, 0.1, 3.0)
+    batches = [{"x": (rng.standard_normal((8, 50)) * s).astype(np.float32)} for s in scales]
+    found = calibrate(graph, batches, ["x"])["x"]
+    everything = np.concatenate([batch["x"] for batch in batches])
+    assert (found.low, found.high) == (everything.min(), everything.max())
+    assert found.count == everything.size
+    edges = np.linspace(-found.reach, found.reach, len(found.bins) + 1)
+    np.testing.assert_array_equal(found.bins, np.histogram(everything, edges)[0])
 
 
 class NextReader:

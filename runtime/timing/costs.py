@@ -1,0 +1,183 @@
+"""What each instruction does, counted: one function an instruction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import TypeVar
+
+from imcc.isa.fields import Space
+from imcc.isa.instruction import Instruction
+from imcc.isa.instructions import (
+    Accumulate,
+    Add,
+    Barrier,
+    Copy,
+    Fill,
+    Load,
+    Lut,
+    Max,
+    Mul,
+    Mvm,
+    Recv,
+    Requant,
+    Send,
+    Softmax,
+    Store,
+    Sum,
+    Write,
+)
+from imcc.isa.program import Program
+from imcc.isa.target import Target
+from imcc.isa.walk import Exchange, Operation, StreamState
+
+from ..memory import inner_split
+from ..semantics import packed_rows
+from ..table import InstructionTable
+from .product import ProductCost, product_cost
+from .work import Work, whole_cycles
+
+_SOFTMAX_PASSES = 4
+_NS_PER_US = 1000.0
+_I = TypeVar("_I", bound=Instruction)
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """A target with the matrices of a program on it."""
+
+    target: Target
+    products: tuple[ProductCost, ...]
+
+    @classmethod
+    def of(cls, program: Program) -> CostModel:
+        """Count the matrices of a program."""
+        target = program.target
+        return cls(target, tuple(product_cost(matrix, target) for matrix in program.matrices))
+
+    def cost(self, operation: Operation | Exchange) -> Work:
+        """Count one operation; of an exchange, both sides."""
+        if isinstance(operation, Exchange):
+            return self.cost(operation.send).plus(self.cost(operation.recv))
+        return costs[type(operation.instruction)](self, operation)
+
+    def cycles(self, nanoseconds: float) -> int:
+        """Clock cycles that a time takes."""
+        return whole_cycles(nanoseconds * self.target.timing.clock_mhz / _NS_PER_US)
+
+    def hops(self, core: int, other: int) -> int:
+        """Routers passed between two cores: the Manhattan distance on the mesh."""
+        (row, col), (other_row, other_col) = (
+            divmod(c, self.target.chip.mesh_cols) for c in (core, other)
+        )
+        return abs(row - other_row) + abs(col - other_col)
+
+
+CostFunction = Callable[[CostModel, Operation], Work]
+costs: InstructionTable[CostFunction] = InstructionTable("timing")
+
+
+@costs(Barrier)
+def _barrier(model: CostModel, operation: Operation) -> Work:
+    return Work()
+
+
+@costs(Load, Store)
+def _transfer(model: CostModel, operation: Operation) -> Work:
+    size = _bytes(operation.streams["dst"])
+    cycles = whole_cycles(size / model.target.timing.global_bytes_per_cycle)
+    return _traffic(operation, Work(cycles))
+
+
+@costs(Copy, Fill)
+def _copy(model: CostModel, operation: Operation) -> Work:
+    size = _bytes(operation.streams["dst"])
+    cycles = whole_cycles(size / model.target.timing.local_bytes_per_cycle)
+    return _traffic(operation, Work(cycles))
+
+
+@costs(Send)
+def _send(model: CostModel, operation: Operation) -> Work:
+    """Time and energy of the network count for the sender."""
+    timing, stream = model.target.timing, operation.streams["src"]
+    hops = model.hops(operation.core, _instruction(operation, Send).peer)
+    size = stream.count * stream.element.size
+    cycles = whole_cycles(size / timing.noc_bytes_per_cycle + hops * timing.noc_hop_cycles)
+    return _traffic(operation, Work(cycles, noc_bytes=size * hops))
+
+
+@costs(Recv)
+def _recv(model: CostModel, operation: Operation) -> Work:
+    return _traffic(operation, Work())
+
+
+@costs(Write)
+def _write(model: CostModel, operation: Operation) -> Work:
+    instruction = _instruction(operation, Write)
+    rows, _ = packed_rows(operation, instruction, model.target.array.cell_bits)
+    cycles = model.cycles(rows * model.target.timing.t_write_row_ns)
+    return _traffic(operation, Work(cycles, cells=rows * instruction.columns))
+
+
+@costs(Mvm)
+def _mvm(model: CostModel, operation: Operation) -> Work:
+    instruction = _instruction(operation, Mvm)
+    product = model.products[instruction.matrix]
+    windows, _ = inner_split(operation.streams["src"], instruction.inner)
+    work = Work(
+        cycles=model.cycles(windows * product.nanoseconds),
+        windows=windows,
+        macs=windows * product.macs,
+        conversions=windows * product.conversions,
+        row_steps=windows * product.row_steps,
+        array_steps=windows * product.array_steps,
+        shift_adds=windows * product.shift_adds,
+        local_bytes=_bytes(operation.streams["dst"]) if instruction.accumulate else 0,
+    )
+    return _traffic(operation, work)
+
+
+@costs(Requant, Add, Mul, Lut, Accumulate)
+def _elementwise(model: CostModel, operation: Operation) -> Work:
+    return _vector(model, operation, operation.streams["dst"].count)
+
+
+@costs(Max, Sum)
+def _reduction(model: CostModel, operation: Operation) -> Work:
+    return _vector(model, operation, operation.streams["src"].count)
+
+
+@costs(Softmax)
+def _softmax(model: CostModel, operation: Operation) -> Work:
+    return _vector(model, operation, operation.streams["src"].count, _SOFTMAX_PASSES)
+
+
+costs.require_complete()
+
+
+def _vector(model: CostModel, operation: Operation, elements: int, passes: int = 1) -> Work:
+    cycles = passes * -(-elements // model.target.core.vector_lanes)
+    return _traffic(operation, Work(cycles, vector_ops=passes * elements))
+
+
+def _traffic(operation: Operation, work: Work) -> Work:
+    """Add the bytes of all operands to `work`."""
+    local, global_ = work.local_bytes, work.global_bytes
+    for stream in operation.streams.values():
+        if stream.space is Space.LOCAL:
+            local += _bytes(stream)
+        else:
+            global_ += _bytes(stream)
+    return work._replace(local_bytes=local, global_bytes=global_)
+
+
+def _bytes(stream: StreamState) -> int:
+    """Bytes of a stream, where an axis of stride 0 repeats what is already there."""
+    counts = (c for c, s in zip(stream.counts, stream.strides, strict=True) if s or not c)
+    return stream.element.size * prod(counts)
+
+
+def _instruction(operation: Operation, cls: type[_I]) -> _I:
+    assert isinstance(operation.instruction, cls)
+    return operation.instruction
