@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+DEMO ?= fmnist_resnet8
 
 export OPENBLAS_NUM_THREADS ?= 1
 
@@ -21,8 +22,8 @@ $(VENV)/.dev: $(BIN)/imcc
 
 demo: $(BIN)/imcc ## Compile and verify a bundled ResNet-8 for the ISAAC chip.
 	mkdir -p build
-	$(BIN)/imcc compile models/fmnist_resnet8.onnx --target isaac -o build/fmnist_resnet8.imc
-	$(BIN)/imcc verify build/fmnist_resnet8.imc --model models/fmnist_resnet8.onnx --layerwise
+	$(BIN)/imcc compile models/$(DEMO).onnx --target isaac -o build/$(DEMO).imc
+	$(BIN)/imcc verify build/$(DEMO).imc --model models/$(DEMO).onnx --layerwise
 
 test: $(VENV)/.dev ## Run all tests.
 	$(BIN)/pytest -n $(JOBS)

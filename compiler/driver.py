@@ -77,7 +77,9 @@ def compile_model(
     context = PassContext(chip, samples.batches)
     quantized = pipeline.run(imported, context)
     facts = Facts(samples.source, options, dict(context.activations), *identify(model))
-    return lower(imported, quantized, chip, facts, tuple(dict.fromkeys(context.notes)))
+    compilation = lower(imported, quantized, chip, facts, tuple(dict.fromkeys(context.notes)))
+    validate(compilation.program)
+    return compilation
 
 
 def recompile(program: Program, model: Model) -> Compilation:
@@ -96,12 +98,11 @@ def recompile(program: Program, model: Model) -> Compilation:
 def lower(
     imported: Graph, quantized: Graph, target: Target, facts: Facts, notes: tuple[str, ...]
 ) -> Compilation:
-    """Tile, schedule, emit and validate a quantized graph."""
+    """Tile, schedule and emit a quantized graph."""
     options = facts.options
     tiled = tile(quantized, target, TileOptions(options.adc), memory_check(quantized, target))
     plan = schedule(tiled)
     program, probes = emit_with_probes(plan, write_facts(facts))
-    validate(program)
     return Compilation(options, imported, quantized, tiled, plan, program, probes, notes)
 
 

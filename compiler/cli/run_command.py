@@ -35,9 +35,11 @@ def command(
 ) -> None:
     """Run PROG.imc on samples, bit for bit as the chip would."""
     from imcc.isa import load_program, validate
+    from imcc.runtime.timing import profile
 
     from ..verify.machine import load_program_samples, run_all
     from .observers import threads
+    from .profile import profile_json, render_profile
 
     loaded = load_program(program)
     validate(loaded)
@@ -49,13 +51,14 @@ def command(
         write_output(output, _npz(results))
     shapes = {name: list(array.shape) for name, array in results.items()}
     body: dict[str, Json] = {"samples": data.count, "outputs": shapes}
+    costs = profile(loaded) if profiled else None
     if as_json:
-        echo_json("run", body | (profile_json(loaded) if profiled else {}))
+        echo_json("run", body if costs is None else {**body, "profile": profile_json(costs)})
         return
     rows = [(name, str(array.dtype), str(shapes[name])) for name, array in results.items()]
     click.echo(table(["output", "type", "shape"], rows))
-    if profiled:
-        click.echo(f"\n{render_profile(loaded)}")
+    if costs is not None:
+        click.echo(f"\n{render_profile(costs)}")
 
 
 def _npz(arrays: dict[str, Any]) -> bytes:

@@ -98,8 +98,10 @@ def render(result: Verification, source: str) -> str:
 def _verdict(comparison: Comparison) -> str:
     if comparison.differences == 0:
         return "equal"
-    text = f"first at {shorten(comparison.first)}, at most {comparison.largest} steps"
-    return f"DIFFERENT: {text}" if comparison.required else f"expected: {comparison.reason}"
+    where = f"first at {shorten(comparison.first)}"
+    if comparison.largest:
+        where = f"{where}, at most {comparison.largest} steps"
+    return f"DIFFERENT: {where}" if comparison.required else f"{comparison.reason}: {where}"
 
 
 def _labelled(found: Samples, limit: int | None) -> Samples | None:

@@ -91,7 +91,7 @@ def verify_program(
         layer_checks(compilation, run.tallies) if layerwise else (),
         run.noise.decibels,
         None if labelled is None else _accuracy(run.machine, program, floats, labelled),
-        tuple(_notes(program, model, same, run.unfused)),
+        tuple(_notes(program, model, same)),
     )
 
 
@@ -103,7 +103,8 @@ class _Run:
     ) -> None:
         self.compilation = compilation
         self.machine = machine
-        self.probed = same
+        self.same = same
+        self.probed = _lengths(machine.program) == _lengths(compilation.program)
         self.tallies = LayerTallies()
         self.outputs = Tally()
         self.witnessed = Tally()
@@ -146,7 +147,12 @@ class _Run:
         lossy = [layer.label for layer in summary(self.compilation.tiled) if not layer.lossless]
         clipping = f"converters clip or round in {len(lossy)} layers" if lossy else ""
         reason = _witness_reason(self.compilation, self.unfused)
-        inside = [self.tallies.machine.close("machine = tiled graph, every value", nodes)]
+        changed = "" if self.same else "the program is not the one that imcc emits"
+        inside = [
+            self.tallies.machine.close(
+                "machine = tiled graph, every value", nodes, self.same, changed
+            )
+        ]
         return (
             *(inside if self.probed else ()),
             self.outputs.close("machine = tiled graph, outputs", at_output),
@@ -165,13 +171,21 @@ def _witness_reason(compilation: Compilation, unfused: tuple[str, ...]) -> str:
     return f"onnxruntime computes {len(unfused)} operators in floats" if unfused else ""
 
 
+def _lengths(program: Program) -> dict[int, int]:
+    """Instructions of each core; probes for one program fit another of equal lengths."""
+    return {core: len(code) for core, code in program.cores.items()}
+
+
 def _output_labels(compilation: Compilation) -> dict[str, str]:
+    """The ONNX node behind each output; the conversion to floats comes from none."""
     graph = compilation.quantized
-    producers = (graph.producer(value) for value in graph.outputs)
-    return {
-        name: producer.label if producer else name
-        for name, producer in zip(graph.output_names, producers, strict=True)
-    }
+    found = {}
+    for name, value in zip(graph.output_names, graph.outputs, strict=True):
+        node = graph.producer(value)
+        while node is not None and not node.origin:
+            node = graph.producer(node.operands[0])
+        found[name] = node.label if node else name
+    return found
 
 
 def _accuracy(
@@ -192,14 +206,14 @@ def _accuracy(
     return Accuracy(done, right[0] / done, right[1] / done)
 
 
-def _notes(program: Program, model: Model, same: bool, unfused: tuple[str, ...]) -> list[str]:
+def _notes(program: Program, model: Model, same: bool) -> list[str]:
     facts, notes = read_facts(program), []
     if identify(model)[1] != facts.model_sha256:
         notes.append("the model is not the file that the program was compiled from")
     if not same:
         notes.append(
             "compiling again gives another program: this one was made by another version of imcc, "
-            "or was changed; only outputs can be compared"
+            "or was changed"
         )
     if facts.calibration.startswith("random"):
         notes.append("calibrated on random inputs: accuracy means nothing")

@@ -21,7 +21,8 @@ class ProductCost:
 
     `nanoseconds` is the time on the arrays, `array_steps` the reads of arrays, `row_steps` the
     rows driven, `shift_adds` the column sums added digitally, `conversions` those of them that
-    came through a converter. `macs` counts weights on cells, each once whatever its slices.
+    came through a converter. `macs` counts weights on cells, each once whatever its slices; zeros
+    between the groups of a grouped convolution count where they have cells.
     """
 
     nanoseconds: float
@@ -94,7 +95,7 @@ def _nanoseconds(read: _ReadCost, target: Target) -> float:
 
 
 def _weights(matrix: Matrix) -> int:
-    """Weights that lie on cells; block-diagonal matrices leave others out."""
+    """Weights that lie on cells; a block-diagonal matrix leaves others out."""
     held = np.zeros((matrix.rows, matrix.cols), np.bool_)
     for tile in matrix.tiles:
         held[tile.k : tile.k + tile.rows, tile.n : tile.n + tile.cols] = True

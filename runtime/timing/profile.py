@@ -53,7 +53,7 @@ class SetupCost:
 class Profile:
     """What a program takes for one input on its target.
 
-    `layers` come in the order in which they start. `latency_cycles` is the end of the last
+    `layers` come in the order in which they end. `latency_cycles` is the end of the last
     instruction. `interval_cycles` counts the busy cycles of the busiest core: no pipeline over
     inputs can be faster. `components` splits the energy by part of the chip, in pJ.
     """
@@ -70,7 +70,7 @@ class Profile:
 
     @property
     def macs(self) -> int:
-        """Multiplications with weights."""
+        """Multiplications with weights on cells, also with the zeros of grouped convolutions."""
         return sum(layer.macs for layer in self.layers)
 
     @property
@@ -115,7 +115,7 @@ def _profile(target: Target, tallies: dict[str, _Tally], setup: Work, clocks: _C
     total = Work()
     for tally in tallies.values():
         total = total.plus(tally.work)
-    ordered = sorted(tallies.items(), key=lambda item: item[1].first)
+    ordered = sorted(tallies.items(), key=lambda item: item[1].last)
     latency = max(clocks.now.values(), default=0)
     interval = max(clocks.busy.values(), default=0)
     components = energies(total, target.energy)

@@ -5,11 +5,15 @@ import os
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.command_line import MODELS, imcc
+
+from imcc.isa import load_program, save_program
+from imcc.isa.instructions import Setq
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +108,43 @@ def test_run_writes_what_the_machine_computes(program: Path, tmp_path: Path) -> 
         assert outputs["logits"].shape == (4, 10)
         labels = np.load(MODELS / "fmnist.npz")["y"][:4]
         np.testing.assert_array_equal(outputs["logits"].argmax(axis=1), labels)
+
+
+def test_profile_adds_up(program: Path) -> None:
+    arguments = ("run", program, "--input", MODELS / "fmnist.npz", "--samples", "1", "--profile")
+    profile = json.loads(imcc(*arguments, "--json").stdout)["profile"]
+    total = sum(layer["energy_pj"] for layer in profile["layers"])
+    assert total == pytest.approx(profile["energy_uj"] * 1e6)
+    assert profile["macs"] == 28 * 28 * 150 + 10 * 10 * 2400 + 48000 + 10080 + 840
+    assert "latency" in imcc(*arguments).stdout
+
+
+def test_verify_says_no_with_exit_code_one(program: Path, tmp_path: Path) -> None:
+    model = MODELS / "fmnist_lenet.onnx"
+    good = imcc("verify", program, "--model", model, "--samples", "4", "--accuracy-samples", "8")
+    assert good.exit_code == 0, good.output
+    assert good.stdout.splitlines()[-1] == "verified"
+    loaded = load_program(program)
+    (core,) = loaded.cores
+    code = list(loaded.cores[core])
+    found = [(at, i) for at, i in enumerate(code) if isinstance(i, Setq)]
+    at, stage = found[-2]
+    code[at] = replace(stage, low=stage.low + 9)
+    wrong = tmp_path / "wrong.imc"
+    save_program(replace(loaded, cores={core: tuple(code)}), wrong)
+    bad = imcc("verify", wrong, "--model", model, "--samples", "4", "--json")
+    assert bad.exit_code == 1
+    answer = json.loads(bad.stdout)
+    assert not answer["passed"]
+    inside, at_output, *_ = answer["comparisons"]
+    assert inside["first"] == "/fc1/Gemm + /relu3/Relu"  # the stage serves fc1 and fc2
+    assert at_output["first"] == "/fc3/Gemm"
+    assert at_output["differences"] > 0
+    assert "compiling again gives another program" in bad.stderr
+
+
+def test_verify_warns_of_another_model(program: Path) -> None:
+    """The same network with batch normalization gives the same program, from another file."""
+    result = imcc("verify", program, "--model", MODELS / "fmnist_lenet_bn.onnx", "--samples", "2",
+                  "--accuracy-samples", "0")  # fmt: skip
+    assert "the model is not the file that the program was compiled from" in result.stderr

@@ -98,4 +98,4 @@ def i64(value: int | Sequence[int]) -> Array:
 
 def weights(*shape: int, seed: int = 1) -> Array:
     """Standard normal float32 weights."""
-    return np.random.default_rng(seed).standard_normal(shape, np.float32)
+    return np.asarray(np.random.default_rng(seed).standard_normal(shape, np.float32))

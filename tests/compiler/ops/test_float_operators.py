@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.onnx_models import assert_matches, f32, model, node, weights
+from support.onnx_models import Shape, assert_matches, f32, model, node, weights
 
 from imcc.compiler.ir import Array
 
@@ -23,12 +23,8 @@ def test_gemm(
     transposed: bool, alpha: float, beta: float, bias: tuple[int, ...] | None, opset: int
 ) -> None:
     constants = {"w": weights(*((5, 4) if transposed else (4, 5)))}
-    if bias is not None or opset < 11:
-        constants["b"] = (
-            np.asarray(weights(*(bias or (5,)), seed=2)).reshape((5,) if bias is None else bias)
-            if bias
-            else weights(5, seed=2)
-        )
+    if bias is not None or opset < 11:  # before operator set 11 the bias was obligatory
+        constants["b"] = weights(*((5,) if bias is None else bias), seed=2)
     gemm = node(
         "Gemm", "x w b" if "b" in constants else "x w", "y",
         transB=int(transposed), alpha=alpha, beta=beta,
@@ -116,7 +112,7 @@ def test_operands_of_fewer_axes_are_lifted_for_single_samples() -> None:
 
 
 def test_sum_of_many() -> None:
-    inputs = {name: ["N", 4] for name in "abc"}
+    inputs: dict[str, Shape] = {name: ["N", 4] for name in "abc"}
     assert_matches(model([node("Sum", "a b c k", "y")], inputs, {"k": weights(4)}))
 
 
