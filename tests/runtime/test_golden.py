@@ -89,5 +89,5 @@ def test_text_of_a_trace() -> None:
     recorded = Trace.record(Machine(hand_program()), INPUTS)
     lines = str(recorded).splitlines()
     assert len(lines) == len(recorded.lines)
-    assert lines[-1] == f"{recorded.lines[-1].checksum:08x}  c1 17: store s5, s4"
-    assert "--------  c0 18: barrier 7" in lines
+    assert lines[-1] == f"{recorded.lines[-1].checksum:08x}  c1 16: store s5, s4"
+    assert "--------  c0 20: barrier 7" in lines
