@@ -5,6 +5,22 @@ from __future__ import annotations
 from .crossbar import Crossbar
 from .decode import Probe
 from .errors import MachineError
+from .golden import Comparison, compare
 from .machine import Machine
+from .timing import LayerCost, Profile, profile
+from .trace import Trace, TraceLine, trace
 
-__all__ = ["Crossbar", "Machine", "MachineError", "Probe"]
+__all__ = [
+    "Comparison",
+    "Crossbar",
+    "LayerCost",
+    "Machine",
+    "MachineError",
+    "Probe",
+    "Profile",
+    "Trace",
+    "TraceLine",
+    "compare",
+    "profile",
+    "trace",
+]

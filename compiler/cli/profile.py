@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from imcc.runtime.timing import Profile
+from imcc.runtime import Profile
 
 from .text import Json, facts, shorten, table
 

@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Run PROG.imc on samples, bit for bit as the chip would."""
     from imcc.isa import load_program, validate
-    from imcc.runtime.timing import profile
+    from imcc.runtime import profile
 
     from ..verify.machine import load_program_samples, run_all
     from .observers import threads

@@ -183,13 +183,11 @@ def test_addition_of_all_pairs(seed: int) -> None:
     np.testing.assert_array_equal(found, expected)
 
 
-@pytest.mark.parametrize("seed", range(24))
-def test_multiplication_of_all_pairs(seed: int) -> None:
-    rng = np.random.default_rng(seed)
+def check_multiplication(
+    zero_points: tuple[int, int, int], scales: tuple[np.float32, np.float32, np.float32]
+) -> None:
     a, b = all_pairs()
-    za, zb, zc = (random_zero_point(rng) for _ in range(3))
-    sa, sb = random_scale(rng, -6, -2), random_scale(rng, -6, -2)
-    sc = random_scale(rng, -4, 1)
+    (za, zb, zc), (sa, sb, sc) = zero_points, scales
     expected = onnx_node(
         "QLinearMul",
         [a, sa, byte(za), b, sb, byte(zb), sc, byte(zc)],
@@ -199,6 +197,36 @@ def test_multiplication_of_all_pairs(seed: int) -> None:
     parameters = np.array([words([F32(sa * sb) / sc])[0], za, zb], np.uint32)
     found = multiply_codes(a.astype(np.int64), b.astype(np.int64), parameters, stage(zc))
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_multiplication_of_all_pairs(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    za, zb, zc = (random_zero_point(rng) for _ in range(3))
+    sa, sb = random_scale(rng, -6, -2), random_scale(rng, -6, -2)
+    check_multiplication((za, zb, zc), (sa, sb, random_scale(rng, -4, 1)))
+
+
+@pytest.mark.parametrize("zero_point", [1, 126, 127, 200])
+@pytest.mark.parametrize("toward", [0, 1])
+def test_multiplication_next_to_ties(zero_point: int, toward: float) -> None:
+    """Products a little off a half, which float32 rounds to the half with the zero point."""
+    scale = np.nextafter(F32(0.5), F32(toward))
+    check_multiplication((128, 127, zero_point), (scale, F32(1), F32(1)))
+
+
+@pytest.mark.parametrize("shift", [14, 15, 18])
+def test_large_accumulators_next_to_ties(shift: int) -> None:
+    """Above 2^24 the accumulator loses bits first, and may become a tie."""
+    odd = np.random.default_rng(shift).integers(-(1 << 16), 1 << 16, 5000) * 2 + 1
+    offsets = np.arange(-70, 71, 7)
+    accumulators = ((odd << (shift - 1))[:, None] + offsets).ravel()
+    accumulators = accumulators[np.abs(accumulators) < 1 << 31]
+    wide = OutputStage(3, -(1 << 16), (1 << 16) - 1, Rounding.FLOAT24)
+    for scale in (F32(2.0**-shift), np.nextafter(F32(2.0**-shift), F32(1))):
+        rounded = np.rint(accumulators.astype(F32) * scale).astype(np.int64) + 3
+        found = requantize(accumulators, words([scale]), wide)
+        np.testing.assert_array_equal(found, np.clip(rounded, wide.low, wide.high))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
