@@ -15,7 +15,10 @@ from importlib import import_module
 def thread_count() -> int:
     """`IMCC_NUM_THREADS`, else the number of CPUs that this process may use."""
     chosen = os.environ.get("IMCC_NUM_THREADS", "")
-    return int(chosen) if chosen.isdigit() and int(chosen) else len(os.sched_getaffinity(0))
+    if chosen.isdigit() and int(chosen):
+        return int(chosen)
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @contextmanager

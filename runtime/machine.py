@@ -236,7 +236,10 @@ def _layout(program: Program, operations: Sequence[Operation | Exchange]) -> Lay
 
 def _default_threads() -> int:
     chosen = os.environ.get("IMCC_NUM_THREADS", "")
-    return int(chosen) if chosen.isdigit() and int(chosen) else len(os.sched_getaffinity(0))
+    if chosen.isdigit() and int(chosen):
+        return int(chosen)
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def _default_chunk(layout: Layout) -> int:

@@ -101,7 +101,7 @@ def _verdict(comparison: Comparison) -> str:
     where = f"first at {shorten(comparison.first)}"
     if comparison.largest:
         where = f"{where}, at most {comparison.largest} steps"
-    return f"DIFFERENT: {where}" if comparison.required else f"{comparison.reason}: {where}"
+    return f"{comparison.reason}: {where}" if comparison.passed else f"DIFFERENT: {where}"
 
 
 def _labelled(found: Samples, limit: int | None) -> Samples | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from imcc.runtime import Machine, Probe
 
 from ..driver import Compilation
 from ..ir import Array, Graph, evaluate_all
 from ..ir.requant import dequantize
+from ..threads import one_blas_thread, thread_count
 from .compare import Noise, Tally
 
 
@@ -69,7 +73,19 @@ def add_noise(
 
 
 def values(graph: Graph, batch: Mapping[str, Array]) -> dict[str, Array]:
-    """Every computed value by its name in the graph."""
+    """Every computed value by its name in the graph; a share of the batch on each thread."""
+    count = len(next(iter(batch.values())))
+    size = -(-count // min(thread_count(), count))
+    parts = [
+        {name: array[start : start + size] for name, array in batch.items()}
+        for start in range(0, count, size)
+    ]
+    with one_blas_thread(), ThreadPoolExecutor(len(parts)) as pool:
+        found = list(pool.map(lambda part: _values(graph, part), parts))
+    return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+
+
+def _values(graph: Graph, batch: Mapping[str, Array]) -> dict[str, Array]:
     return {
         value.name: array
         for node, results in evaluate_all(graph, batch)

@@ -8,6 +8,7 @@ third where onnxruntime computes every operator in integers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -19,7 +20,9 @@ from imcc.runtime import Machine
 
 from ..data import Samples
 from ..driver import Compilation, Model, identify, recompile
-from ..ir import Array
+from ..ir import Array, Op
+from ..ir.ops.quantized import QSoftmax
+from ..ir.ops.quantized_pooling import QAveragePool
 from ..mapping import summary
 from ..options import read_facts
 from ..quantize import OnnxRuntimeWitness, export_qdq
@@ -36,6 +39,12 @@ from .layers import (
     probed,
     values,
 )
+
+# Measured one-step differences: 9e-6 of average pools (1.3 % where input and output have one
+# scale and a window has four elements), 7e-7 of softmaxes. See docs/decisions/0004-ort-pinned.md.
+_FLOAT_INSIDE: Mapping[type[Op], str] = {QAveragePool: "average pooling", QSoftmax: "softmax"}
+# Share of outputs that may differ where such an operator is in the network.
+_TIE_RATE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -146,7 +155,6 @@ class _Run:
         at_output = _output_labels(self.compilation)
         lossy = [layer.label for layer in summary(self.compilation.tiled) if not layer.lossless]
         clipping = f"converters clip or round in {len(lossy)} layers" if lossy else ""
-        reason = _witness_reason(self.compilation, self.unfused)
         changed = "" if self.same else "the program is not the one that imcc emits"
         inside = [
             self.tallies.machine.close(
@@ -159,10 +167,25 @@ class _Run:
             self.tallies.tiled.close(
                 "tiled graph = quantized graph, every value", nodes, not lossy, clipping
             ),
-            self.witnessed.close(
-                "quantized graph = onnxruntime, outputs", at_output, not reason, reason
-            ),
+            self._against_witness(at_output),
         )
+
+    def _against_witness(self, at_output: Mapping[str, str]) -> Comparison:
+        """The quantized graph and onnxruntime, as far as both compute in integers."""
+        what = "quantized graph = onnxruntime, outputs"
+        reason = _witness_reason(self.compilation, self.unfused)
+        if reason:
+            return self.witnessed.close(what, at_output, False, reason)
+        inexact = _inexact(self.compilation)
+        found = self.witnessed.close(what, at_output, True, inexact)
+        return replace(found, allowed=math.ceil(found.elements * _TIE_RATE) if inexact else 0)
+
+
+def _inexact(compilation: Compilation) -> str:
+    """What onnxruntime computes in floats inside an integer kernel, with one-step differences."""
+    kinds = {type(node.op) for node in compilation.quantized.nodes}
+    names = [name for kind, name in _FLOAT_INSIDE.items() if kind in kinds]
+    return f"onnxruntime rounds {' and '.join(names)} in floats" if names else ""
 
 
 def _witness_reason(compilation: Compilation, unfused: tuple[str, ...]) -> str:
