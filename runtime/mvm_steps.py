@@ -11,7 +11,7 @@ from .memory import Elements, Place
 from .output_stage import Requantizer
 from .products import Product
 from .scratch import Slot
-from .steps import Run, Worker, batch_blocks, reshaped
+from .steps import OneSource, Run, Worker, batch_blocks, reshaped
 
 # Floats in the largest buffer of one product: about half of the second-level cache.
 _BLOCK_FLOATS = 1 << 17
@@ -21,11 +21,9 @@ _FLOAT64 = np.dtype(np.float64)
 
 
 @dataclass(frozen=True)
-class MvmStep:
+class MvmStep(OneSource):
     """Multiplies windows by a prepared product and stores, or adds to, int32 accumulators."""
 
-    src: Place
-    dst: Place
     product: Product
     windows: int
     accumulate: bool
@@ -34,11 +32,6 @@ class MvmStep:
     def reads(self) -> tuple[Place, ...]:
         """See `Step`."""
         return (self.src, self.dst) if self.accumulate else (self.src,)
-
-    @property
-    def writes(self) -> tuple[Place, ...]:
-        """See `Step`."""
-        return (self.dst,)
 
     def bind(self, worker: Worker) -> Run:
         """See `Step`."""
@@ -58,24 +51,12 @@ class MvmStep:
 
 
 @dataclass(frozen=True)
-class MvmRequantStep:
+class MvmRequantStep(OneSource):
     """A product whose accumulators go straight through the output stage."""
 
-    src: Place
-    dst: Place
     product: Product
     windows: int
     requantizer: Requantizer
-
-    @property
-    def reads(self) -> tuple[Place, ...]:
-        """See `Step`."""
-        return (self.src,)
-
-    @property
-    def writes(self) -> tuple[Place, ...]:
-        """See `Step`."""
-        return (self.dst,)
 
     def bind(self, worker: Worker) -> Run:
         """See `Step`."""
@@ -91,23 +72,11 @@ class MvmRequantStep:
 
 
 @dataclass(frozen=True)
-class RequantStep:
+class RequantStep(OneSource):
     """Requantizes elements in memory, as rows of `columns` elements with one row of parameters."""
 
-    src: Place
-    dst: Place
     requantizer: Requantizer
     columns: int
-
-    @property
-    def reads(self) -> tuple[Place, ...]:
-        """See `Step`."""
-        return (self.src,)
-
-    @property
-    def writes(self) -> tuple[Place, ...]:
-        """See `Step`."""
-        return (self.dst,)
 
     def bind(self, worker: Worker) -> Run:
         """See `Step`."""

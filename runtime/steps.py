@@ -61,8 +61,8 @@ class Step(Protocol):
 
 
 @dataclass(frozen=True)
-class CopyStep:
-    """Copies elements in stream order: load, store, copy, and a send with its receive."""
+class OneSource:
+    """A step that reads `src` and writes `dst`."""
 
     src: Place
     dst: Place
@@ -76,6 +76,30 @@ class CopyStep:
     def writes(self) -> tuple[Place, ...]:
         """See `Step`."""
         return (self.dst,)
+
+
+@dataclass(frozen=True)
+class TwoSources:
+    """A step that reads `a` and `b` and writes `dst`."""
+
+    a: Place
+    b: Place
+    dst: Place
+
+    @property
+    def reads(self) -> tuple[Place, ...]:
+        """See `Step`."""
+        return (self.a, self.b)
+
+    @property
+    def writes(self) -> tuple[Place, ...]:
+        """See `Step`."""
+        return (self.dst,)
+
+
+@dataclass(frozen=True)
+class CopyStep(OneSource):
+    """Copies elements in stream order: load, store, copy, and a send with its receive."""
 
     def bind(self, worker: Worker) -> Run:
         """See `Step`."""
@@ -106,23 +130,10 @@ class FillStep:
 
 
 @dataclass(frozen=True)
-class PairTableStep:
+class PairTableStep(TwoSources):
     """Looks up pairs of 8-bit codes in a table of 65536: add and mul with known parameters."""
 
-    a: Place
-    b: Place
-    dst: Place
     table: Elements
-
-    @property
-    def reads(self) -> tuple[Place, ...]:
-        """See `Step`."""
-        return (self.a, self.b)
-
-    @property
-    def writes(self) -> tuple[Place, ...]:
-        """See `Step`."""
-        return (self.dst,)
 
     def bind(self, worker: Worker) -> Run:
         """See `Step`."""
@@ -145,22 +156,10 @@ class PairTableStep:
 
 
 @dataclass(frozen=True)
-class TableStep:
+class TableStep(OneSource):
     """Looks 8-bit codes up in a known table."""
 
-    src: Place
-    dst: Place
     table: Elements
-
-    @property
-    def reads(self) -> tuple[Place, ...]:
-        """See `Step`."""
-        return (self.src,)
-
-    @property
-    def writes(self) -> tuple[Place, ...]:
-        """See `Step`."""
-        return (self.dst,)
 
     def bind(self, worker: Worker) -> Run:
         """See `Step`."""
@@ -178,24 +177,12 @@ class TableStep:
 
 
 @dataclass(frozen=True)
-class ReduceStep:
+class ReduceStep(OneSource):
     """Takes the maximum or the sum along the last axes."""
 
-    src: Place
-    dst: Place
     outer: int
     inner: int
     function: np.ufunc
-
-    @property
-    def reads(self) -> tuple[Place, ...]:
-        """See `Step`."""
-        return (self.src,)
-
-    @property
-    def writes(self) -> tuple[Place, ...]:
-        """See `Step`."""
-        return (self.dst,)
 
     def bind(self, worker: Worker) -> Run:
         """See `Step`."""
@@ -227,22 +214,8 @@ class ReduceStep:
 
 
 @dataclass(frozen=True)
-class AccumulateStep:
+class AccumulateStep(TwoSources):
     """Adds int32 partial sums."""
-
-    a: Place
-    b: Place
-    dst: Place
-
-    @property
-    def reads(self) -> tuple[Place, ...]:
-        """See `Step`."""
-        return (self.a, self.b)
-
-    @property
-    def writes(self) -> tuple[Place, ...]:
-        """See `Step`."""
-        return (self.dst,)
 
     def bind(self, worker: Worker) -> Run:
         """See `Step`."""

@@ -9,7 +9,6 @@ import pytest
 from imcc.compiler.cli.chip import load_chip
 from imcc.compiler.data import find_beside
 from imcc.compiler.driver import compile_model
-from imcc.compiler.errors import CapacityError
 from imcc.compiler.mapping import AdcPolicy
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.verify import Verification, verify_program
@@ -43,12 +42,7 @@ def assert_all_equal(result: Verification) -> None:
 @pytest.mark.parametrize("target", builtin_targets())
 @pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
 def test_program_is_the_network(model: Path, target: str) -> None:
-    if target == "tiny" and model.stem.endswith("_bn"):
-        pytest.skip("thousands of tiny arrays take long; the network without _bn is checked")
-    try:
-        result = checked(model, target)
-    except CapacityError as error:
-        pytest.skip(f"does not fit: {error}")
+    result = checked(model, target)
     assert_all_equal(result)
     machine, *_ = result.comparisons
     assert machine.differences == 0
