@@ -14,7 +14,7 @@ from ..mapping.tiled_graph import TiledGraph
 from .allocate import Interval, Placed, allocate, largest_gap, peak
 from .layout import ELEMENTS, Layout
 from .replica import Residence, Site, settle
-from .scratch import ALIGNMENT, Request, requests, rows_of
+from .scratch import ALIGNMENT, Request, most_rows, requests, rows_of
 from .task import Buffer, Schedule, Scratch, Task
 from .window import border_of
 
@@ -131,7 +131,9 @@ def _task(
         core: largest_gap(_without_scratch(placed.get(core, ()), index), index, limit)
         for core in {request.core for request in asked}
     }
-    band = _highest_band(asked, rows, {core: size for core, (_, size) in gaps.items()})
+    room = {core: size for core, (_, size) in gaps.items()}
+    band = _highest_band(asked, most_rows(node), room)
+    band = -(-rows // -(-rows // band))  # as few bands, of more equal height
     scratch = _lay_out(asked, band, {core: start for core, (start, _) in gaps.items()})
     return Task(node, site.core, cores, rows, band, residence.transfers[index], scratch)
 
@@ -141,7 +143,7 @@ def _without_scratch(placed: Sequence[Placed], index: int) -> list[Placed]:
 
 
 def _highest_band(asked: Sequence[Request], rows: int, room: Mapping[int, int]) -> int:
-    """The most rows a band can have, then the least that needs no more bands than that."""
+    """The most rows a band can have."""
     band = rows
     for core, size in room.items():
         mine = [request for request in asked if request.core == core]
@@ -149,9 +151,7 @@ def _highest_band(asked: Sequence[Request], rows: int, room: Mapping[int, int]) 
         spare = size - sum(request.fixed + ALIGNMENT for request in mine)
         if per_row:
             band = min(band, spare // per_row)
-    band = max(band, 1)
-    bands = -(-rows // band)
-    return -(-rows // bands)
+    return max(band, 1)
 
 
 def _lay_out(asked: Sequence[Request], band: int, starts: Mapping[int, int]) -> tuple[Scratch, ...]:

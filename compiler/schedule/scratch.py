@@ -22,7 +22,7 @@ from ..ir.ops.quantized import (
 )
 from ..ir.ops.quantized_pooling import QAveragePool, QGlobalAveragePool
 from ..ir.ops.tiled import Tiled
-from .window import product_of
+from .window import product_of, window_of
 
 ALIGNMENT = 64
 WORD = 4
@@ -59,6 +59,16 @@ def rows_of(node: Node) -> int:
     """Number of rows that bands are cut from."""
     axis = row_axis(node)
     return 1 if axis is None else node.result.type.shape[axis]
+
+
+def most_rows(node: Node) -> int:
+    """The most rows that a band can have.
+
+    A stream of six axes walks rows, columns, kernel rows, kernel columns and channels; with a
+    third spatial axis and its kernel axis there is no axis left for rows.
+    """
+    window = window_of(node)
+    return 1 if window is not None and len(window.kernel) > 2 else rows_of(node)
 
 
 def windows_per_row(node: Node) -> int:

@@ -39,9 +39,10 @@ class NetworkMaker:
         self._count = 0
 
     def make(self, length: int) -> Graph:
-        """A network of about `length` operators on a small image."""
+        """A network of about `length` operators on a small signal, image or volume."""
         rng = self._rng
-        shape = (1, *(int(rng.integers(low, high)) for low, high in ((1, 6), (4, 9), (4, 9))))
+        spatial = [int(e) for e in rng.integers(4, 9, int(rng.choice([1, 2, 2, 2, 3])))]
+        shape = (1, int(rng.integers(1, 6)), *spatial)
         x = self._builder.input("input", TensorType(DType.F32, shape))
         value = self._add(Quantize(self._codes()), [x])
         for _ in range(length):
@@ -106,11 +107,11 @@ class NetworkMaker:
         rng = self._rng
         kernel = tuple(int(rng.integers(1, min(4, extent + 1))) for extent in x.type.shape[2:])
         pads = tuple(int(rng.integers(0, k)) for k in kernel * 2)
-        strides = tuple(int(s) for s in rng.integers(1, 3, 2))
+        strides = tuple(int(s) for s in rng.integers(1, 3, len(kernel)))
         room = all(
             extent >= 2 * (k - 1) + 1 for extent, k in zip(x.type.shape[2:], kernel, strict=True)
         )
-        dilations = (2, 2) if room and rng.random() < 0.3 else (1, 1)
+        dilations = (2 if room and rng.random() < 0.3 else 1,) * len(kernel)
         shape = (outputs, x.type.shape[1] // group, *kernel)
         w, b = self._weights(shape, 0, x)
         return self._add(QConv(strides, pads, dilations, group, self._requant()), [x, w, b])
@@ -125,12 +126,12 @@ class NetworkMaker:
     def _pool_window(self, x: Value) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
         kernel = tuple(int(self._rng.integers(1, min(4, e + 1))) for e in x.type.shape[2:])
         pads = tuple(int(self._rng.integers(0, (k + 1) // 2)) for k in kernel) * 2
-        return kernel, tuple(int(s) for s in self._rng.integers(1, 3, 2)), pads
+        return kernel, tuple(int(s) for s in self._rng.integers(1, 3, len(kernel))), pads
 
     def _max_pool(self, x: Value) -> Value:
         kernel, strides, pads = self._pool_window(x)
         ceil = bool(self._rng.random() < 0.5)
-        return self._add(MaxPool(kernel, strides, pads, (1, 1), ceil), [x])
+        return self._add(MaxPool(kernel, strides, pads, (1,) * len(kernel), ceil), [x])
 
     def _average_pool(self, x: Value) -> Value:
         kernel, strides, pads = self._pool_window(x)
@@ -157,16 +158,18 @@ class NetworkMaker:
         return self._add(QConcat(axis, output), [x, self._unary(x), x])
 
     def _pad(self, x: Value) -> Value:
-        begin, end = ((0, *(int(p) for p in self._rng.integers(0, 2, 3))) for _ in range(2))
+        axes = x.type.rank - 1
+        begin, end = ((0, *(int(p) for p in self._rng.integers(0, 2, axes))) for _ in range(2))
         return self._add(Pad(begin, end, float(self._rng.choice([0.0, 0.5]))), [x])
 
     def _slice(self, x: Value) -> Value:
         ends = x.type.shape
         starts = (0, *(int(self._rng.integers(0, (e + 1) // 2)) for e in ends[1:]))
-        return self._add(Slice(starts, ends, (1, 1, 1, int(self._rng.integers(1, 3)))), [x])
+        steps = (*(1 for _ in ends[1:]), int(self._rng.integers(1, 3)))
+        return self._add(Slice(starts, ends, steps), [x])
 
     def _transpose(self, x: Value) -> Value:
-        perm = (0, *(int(axis) for axis in self._rng.permutation([1, 2, 3])))
+        perm = (0, *(int(axis) for axis in self._rng.permutation(x.type.rank - 1) + 1))
         return self._add(Transpose(perm), [x])
 
     def _head(self, x: Value) -> Value:

@@ -69,7 +69,12 @@ def test_transfers_connect_neighbouring_cores() -> None:
 
 
 def test_too_little_memory_is_said_in_bytes() -> None:
-    graph = NetworkMaker(1, RequantMode.FLOAT24, 8).make(5)
+    graph = NetworkMaker(2, RequantMode.FLOAT24, 8).make(5)
     target = with_local_memory(load_target("isaac"), 1)
-    with pytest.raises(CapacityError, match=r"core \d+ needs [\d,]+ bytes of local memory at node"):
+    with pytest.raises(
+        CapacityError,
+        match=r"^core 0 needs [\d,]+ bytes of local memory at node '/\w+'; "
+        r"target 'isaac' has 1,024: [\d,]+ short\n"
+        r"use a target with more local memory a core, or smaller feature maps$",
+    ):
         schedule(tile(graph, target, TileOptions()))
