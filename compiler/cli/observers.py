@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -71,11 +71,17 @@ def timing(wanted: bool) -> Iterator[list[Instrument]]:
         click.echo(clock.table(), err=True)
 
 
-def threads(count: int | None) -> AbstractContextManager[object]:
-    """Limit the threads of linear algebra."""
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Use so many threads inside; without a count, `IMCC_NUM_THREADS` or the CPUs decide."""
     if count is None:
-        return nullcontext()
-    from threadpoolctl import threadpool_limits
-
-    limits: AbstractContextManager[object] = threadpool_limits(count)
-    return limits
+        yield
+        return
+    before = os.environ.get("IMCC_NUM_THREADS")
+    os.environ["IMCC_NUM_THREADS"] = str(count)
+    try:
+        yield
+    finally:
+        del os.environ["IMCC_NUM_THREADS"]
+        if before is not None:
+            os.environ["IMCC_NUM_THREADS"] = before

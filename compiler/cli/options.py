@@ -38,7 +38,7 @@ jobs_option = click.option(
     "--jobs",
     type=click.IntRange(1, 256),
     metavar="N",
-    help="Threads for linear algebra; the result does not depend on it.",
+    help="Threads; the result does not depend on it.",
 )
 
 
