@@ -6,7 +6,7 @@ DEMO ?= fmnist_resnet8
 
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: help demo test lint types docs docs-check bench clean
+.PHONY: help demo test lint types docs docs-check bench conformance clean
 
 help: ## Show this list.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ types: $(VENV)/.dev ## Check types.
 
 docs: $(BIN)/imcc ## Generate docs/reference from the code.
 	$(BIN)/python -m imcc.compiler.report.reference
+
+conformance: $(VENV)/.dev ## Run ONNX's node tests and write docs/reference/conformance.md.
+	$(BIN)/python -m imcc.compiler.conformance --write
 
 docs-check: $(BIN)/imcc ## Check that docs/reference is what the code says.
 	$(BIN)/python -m imcc.compiler.report.reference --check

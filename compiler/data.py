@@ -112,22 +112,41 @@ def fit(array: Array, value: Value, where: str) -> Array:
         raise DataError(f"{where}: input '{value.name}' takes numbers, the data is {array.dtype}")
     if len(array) == 0:
         raise DataError(f"{where}: input '{value.name}' has no samples")
+    _expect_codes(array, value, where)
     cast = array.astype(value.type.dtype.numpy, copy=False)
     if cast.dtype.kind == "f" and not np.isfinite(cast).all():
         raise DataError(f"{where}: input '{value.name}' holds values that are not finite")
     return cast
 
 
+def _expect_codes(array: Array, value: Value, where: str) -> None:
+    """Check that an input of codes gets whole numbers that its type holds."""
+    dtype = value.type.dtype.numpy
+    if dtype.kind not in "iu":
+        return
+    limits = np.iinfo(str(dtype))
+    if array.dtype.kind not in "iu" or array.min() < limits.min or array.max() > limits.max:
+        raise DataError(
+            f"{where}: input '{value.name}' takes {dtype} codes, {limits.min} to {limits.max}; the "
+            f"data is {array.dtype}, {array.min()} to {array.max()}: quantize it as the model's "
+            "documentation says (pixels of a signed model are often moved by -128)"
+        )
+
+
 def random_samples(inputs: Sequence[Value], seed: int, count: int = RANDOM_SAMPLES) -> Samples:
-    """Seeded samples from the standard normal distribution; good for timing, not for accuracy."""
+    """Seeded samples: standard normal, or all codes alike; for timing, not for accuracy."""
     generator = np.random.default_rng(seed)
-    arrays = {
-        value.name: generator.standard_normal((count, *value.type.shape[1:]))
-        .astype(np.float32)
-        .astype(value.type.dtype.numpy)
-        for value in inputs
-    }
+    arrays = {value.name: _random(generator, value, count) for value in inputs}
     return Samples(arrays, f"random, seed {seed}, {count} samples")
+
+
+def _random(generator: np.random.Generator, value: Value, count: int) -> Array:
+    shape, dtype = (count, *value.type.shape[1:]), value.type.dtype.numpy
+    if dtype.kind in "iu":
+        limits = np.iinfo(str(dtype))
+        codes: Array = generator.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+        return codes
+    return generator.standard_normal(shape).astype(np.float32).astype(dtype)
 
 
 def find_beside(model: Path) -> Path | None:

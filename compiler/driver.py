@@ -12,15 +12,17 @@ from onnx import ModelProto
 from imcc.isa import Program, Target, load_target, validate
 
 from .backend import ValueProbe, emit_with_probes
-from .data import calibration
+from .data import Samples, calibration
 from .frontend import import_onnx
 from .ir import Array, Graph
 from .mapping import AdcPolicy, TiledGraph, TileOptions, tile
 from .options import CompileOptions, Facts, read_facts, write_facts
-from .passes import Instrument, PassContext, Pipeline
+from .passes import Instrument, PassContext, Pipeline, stage
+from .quantize.state import holds_codes
 from .schedule import Schedule, memory_check, schedule
 
 Model = str | Path | bytes | ModelProto
+UNCALIBRATED = "none: the model is quantized"
 CalibrationChoice = str | Path | Array | Mapping[str, Array] | None
 
 
@@ -72,14 +74,28 @@ def compile_model(
     pipeline = Pipeline(
         Pipeline.parse(options.passes()).passes, tuple(instruments), options.verify_each
     )
-    imported = import_onnx(model, dims=options.dims, input_shapes=options.input_shapes)
-    samples = calibration(calibration_choice, imported.inputs, model_path(model), options.seed)
-    context = PassContext(chip, samples.batches)
+    with stage("import", pipeline.instruments):
+        imported = import_onnx(model, dims=options.dims, input_shapes=options.input_shapes)
+    with stage("data", pipeline.instruments):
+        samples = _calibration(calibration_choice, imported, model, options.seed)
+    context = PassContext(chip, samples.batches if samples else None)
     quantized = pipeline.run(imported, context)
-    facts = Facts(samples.source, options, dict(context.activations), *identify(model))
-    compilation = lower(imported, quantized, chip, facts, tuple(dict.fromkeys(context.notes)))
-    validate(compilation.program)
+    source = samples.source if samples else UNCALIBRATED
+    facts = Facts(source, options, dict(context.activations), *identify(model))
+    notes = tuple(dict.fromkeys(context.notes))
+    compilation = lower(imported, quantized, chip, facts, notes, pipeline.instruments)
+    with stage("validate", pipeline.instruments):
+        validate(compilation.program)
     return compilation
+
+
+def _calibration(
+    choice: CalibrationChoice, graph: Graph, model: Model, seed: int
+) -> Samples | None:
+    """Calibration samples; a model that is quantized needs none."""
+    if choice is None and holds_codes(graph):
+        return None
+    return calibration(choice, graph.inputs, model_path(model), seed)
 
 
 def recompile(program: Program, model: Model) -> Compilation:
@@ -96,13 +112,22 @@ def recompile(program: Program, model: Model) -> Compilation:
 
 
 def lower(
-    imported: Graph, quantized: Graph, target: Target, facts: Facts, notes: tuple[str, ...]
+    imported: Graph,
+    quantized: Graph,
+    target: Target,
+    facts: Facts,
+    notes: tuple[str, ...],
+    instruments: Iterable[Instrument] = (),
 ) -> Compilation:
     """Tile, schedule and emit a quantized graph."""
     options = facts.options
-    tiled = tile(quantized, target, TileOptions(options.adc), memory_check(quantized, target))
-    plan = schedule(tiled)
-    program, probes = emit_with_probes(plan, write_facts(facts))
+    watching = tuple(instruments)
+    with stage("tile", watching):
+        tiled = tile(quantized, target, TileOptions(options.adc), memory_check(quantized, target))
+    with stage("schedule", watching):
+        plan = schedule(tiled)
+    with stage("emit", watching):
+        program, probes = emit_with_probes(plan, write_facts(facts))
     return Compilation(options, imported, quantized, tiled, plan, program, probes, notes)
 
 

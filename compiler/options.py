@@ -14,9 +14,9 @@ from .ir import QuantParams
 from .mapping import AdcPolicy
 
 LEVELS = (
-    "fold-constants,lower-batch-norm",
-    "fold-constants,fold-batch-norm,lower-batch-norm",
-    "fold-constants,canonicalize,fold-batch-norm,lower-batch-norm,canonicalize",
+    "adopt-quantization,fold-constants,lower-batch-norm",
+    "adopt-quantization,fold-constants,fold-batch-norm,lower-batch-norm",
+    "adopt-quantization,fold-constants,canonicalize,fold-batch-norm,lower-batch-norm,canonicalize",
 )
 
 

@@ -1,8 +1,13 @@
-"""Where a machine error happened, and the checks of the literal interpreter."""
+"""Where a machine error happened; what every program must keep; reads before writes.
+
+`check_operations` is what both forms of the machine rely on without `validate`: operands inside
+their memories, no write to constants, matrices that are there and fit. Only the literal
+interpreter watches for memory that is read before it is written.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 
@@ -10,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imcc.isa.fields import Role
+from imcc.isa.instructions import Mvm
 from imcc.isa.program import Program
 from imcc.isa.walk import Exchange, Operation
 
 from .errors import MachineError
-from .memory import GLOBAL, Layout, Place, byte_view, used_axes
+from .memory import GLOBAL, Layout, Place, byte_view, inner_split, used_axes
 
 
 def parts(operation: Operation | Exchange) -> tuple[Operation, ...]:
@@ -46,12 +52,49 @@ def origin_of(program: Program, operation: Operation) -> tuple[str, ...]:
     return ()
 
 
+def check_operations(
+    program: Program, layout: Layout, operations: Iterable[Operation | Exchange]
+) -> None:
+    """Raise `MachineError` at the first operation that could reach what it must not."""
+    for operation in operations:
+        for part in parts(operation):
+            problem = next(_problems(program, layout, part), None)
+            if problem is not None:
+                with explained(program, part):
+                    raise MachineError(problem)
+
+
+def _problems(program: Program, layout: Layout, operation: Operation) -> Iterator[str]:
+    for place, role in _operands(operation):
+        problem = layout.check(place, program.target.core.local_memory_bytes)
+        if problem is not None:
+            yield problem
+        elif role is Role.WRITE and layout.is_constant(place.stream):
+            low, high = place.stream.extent
+            yield f"bytes {low}..{high - 1} are constants, which nothing may write"
+    if isinstance(operation.instruction, Mvm):
+        yield from _product_problems(program, operation, operation.instruction)
+
+
+def _product_problems(program: Program, operation: Operation, product: Mvm) -> Iterator[str]:
+    if product.matrix >= len(program.matrices):
+        yield f"there is no matrix m{product.matrix}; the program has {len(program.matrices)}"
+        return
+    matrix = program.matrices[product.matrix]
+    windows, inner = inner_split(operation.streams["src"], product.inner)
+    if matrix.core != operation.core:
+        yield f"matrix m{product.matrix} is on core {matrix.core}"
+    if inner != matrix.rows or operation.streams["dst"].count != windows * matrix.cols:
+        yield (
+            f"matrix m{product.matrix} is {matrix.rows} x {matrix.cols}; src has {windows} "
+            f"vectors of {inner}, dst {operation.streams['dst'].count} elements"
+        )
+
+
 class WrittenBytes:
     """Which bytes have been written, so that reading any other can be refused."""
 
     def __init__(self, layout: Layout, program: Program) -> None:
-        self._layout = layout
-        self._capacity = program.target.core.local_memory_bytes
         sizes: Mapping[int, int] = {**layout.local, GLOBAL: layout.global_size}
         self._written = {key: np.zeros(size, np.bool_) for key, size in sizes.items()}
         self._written[GLOBAL][: len(layout.constants)] = True
@@ -59,11 +102,8 @@ class WrittenBytes:
             self._written[GLOBAL][binding.address : binding.address + binding.size] = True
 
     def check(self, operation: Operation) -> None:
-        """Raise `MachineError` where an operand lies outside memory or is read unwritten."""
+        """Raise `MachineError` where an operand is read before it is written."""
         for place, role in _operands(operation):
-            problem = self._layout.check(place, self._capacity)
-            if problem is not None:
-                raise MachineError(problem)
             if role is Role.READ:
                 self._check_written(place)
 

@@ -22,7 +22,7 @@ from imcc.isa.program import Program
 from imcc.isa.walk import Exchange, Operation, StreamState, interleave
 
 from .bindings import check_inputs, codes_of, place_of, reals_of
-from .checks import WrittenBytes, explained, parts
+from .checks import WrittenBytes, check_operations, explained, parts
 from .crossbar import Crossbar, Crossbars
 from .decode import Probe, decode
 from .errors import MachineError
@@ -33,9 +33,10 @@ from .scratch import Scratch
 from .semantics import Chip, execute
 from .steps import Run, Step, Worker
 
-# One chunk's memories and work buffers should stay in the second-level cache of a core.
-_CHUNK_BYTES = 1 << 20
-_LARGEST_CHUNK = 32
+# Operations cut their own work to fit the cache, so a chunk is as large as its memory allows: the
+# more inputs share an operation, the less its dispatch costs. Beyond 16 nothing is gained.
+_CHUNK_BYTES = 1 << 26
+_LARGEST_CHUNK = 16
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,11 @@ class Machine:
     """A chip with a program loaded.
 
     `threads` workers run chunks of a batch side by side (default: `IMCC_NUM_THREADS`, else the
-    CPUs this process may use); `chunk` is the number of inputs a worker runs at once (default:
-    as many as stay in cache). Results depend on neither. With `validate` the program is first
-    checked against all rules of the instruction set.
+    CPUs this process may use); `chunk` is the largest number of inputs a worker runs at once
+    (default: 16, fewer where that would take more than 64 MiB). Results depend on neither.
+
+    Programs that reach outside a memory, write constants or name a matrix that does not fit are
+    refused with `MachineError`; with `validate`, all rules of the instruction set are checked.
     """
 
     def __init__(
@@ -68,6 +71,7 @@ class Machine:
         self.program = program
         self._operations = tuple(interleave(program))
         self._layout = _layout(program, self._operations)
+        check_operations(program, self._layout, self._operations)
         self._threads = threads or _default_threads()
         self._chunk = chunk or _default_chunk(self._layout)
         self._products: dict[ProductKey, Product] = {}
@@ -106,8 +110,7 @@ class Machine:
     def step(self) -> Operation | Exchange | None:
         """Execute the next operation literally and return it; None at the end of the program.
 
-        Raises `MachineError` where it reads memory or cells that were never written, or reaches
-        outside a memory.
+        Raises `MachineError` where it reads memory or cells that were never written.
         """
         literal = self._stepping()
         if literal.next == len(self._operations):
@@ -193,8 +196,9 @@ class Machine:
         return outputs, {k: np.concatenate([part[k] for part in captured]) for k in names}
 
     def _cut(self, batch: int) -> tuple[int, list[slice]]:
-        """Inputs a chunk, and the chunks: as few as the threads and the cache ask for."""
-        count = max(-(-batch // self._chunk), min(self._threads, batch))
+        """Inputs a chunk, and the chunks: as few as allowed, with equal work for all threads."""
+        rounds = -(-batch // (self._chunk * self._threads))
+        count = min(rounds * self._threads, batch)
         size = -(-batch // count)
         return size, [slice(i, min(i + size, batch)) for i in range(0, batch, size)]
 

@@ -145,12 +145,6 @@ def program_cells(chip: Chip, operation: Operation) -> None:
 def _mvm(chip: Chip, operation: Operation) -> None:
     instruction = instruction_of(operation, Mvm)
     matrix = chip.program.matrices[instruction.matrix]
-    windows, inner = inner_split(operation.streams["src"], instruction.inner)
-    if inner != matrix.rows or operation.streams["dst"].count != windows * matrix.cols:
-        raise MachineError(
-            f"matrix m{instruction.matrix} is {matrix.rows} x {matrix.cols}; src has {windows} "
-            f"vectors of {inner}, dst {operation.streams['dst'].count} elements"
-        )
     x = chip.read(operation, "src").reshape(-1, matrix.rows)
     y = literal_product(matrix, chip.crossbars, x).reshape(chip.memory.batch, -1)
     if instruction.accumulate:

@@ -22,7 +22,7 @@ from imcc.isa.cells import pack_levels
 from imcc.isa.instructions import Stream, Write
 
 from ..ir.graph import Value
-from ..ir.ops.quant import Dequantize, Quantize
+from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.tiled import Tiled, shard_weights
 from ..mapping.encoding import levels
 from ..schedule.layout import ELEMENTS
@@ -93,23 +93,26 @@ def _bind(emitter: Emitter) -> tuple[list[Binding], list[Binding]]:
     outputs: dict[str, Binding] = {}
     address = _LINK_BASE
     for node in graph.nodes:
-        if isinstance(node.op, Quantize):
-            binding = _binding(node.operands[0].name, node.result, address)
+        if isinstance(node.op, Quantize | Enter):
+            real = isinstance(node.op, Quantize)
+            binding = _binding(node.operands[0].name, node.result, address, real)
             inputs[node.operands[0].name] = binding
             emitter.bindings[node.operands[0].name] = _host_view(binding)
             address += _room(binding)
     for value, name in zip(graph.outputs, graph.output_names, strict=True):
         producer = graph.producer(value)
         assert producer is not None
-        assert isinstance(producer.op, Dequantize)
-        binding = _binding(name, producer.operands[0], address)
+        assert isinstance(producer.op, Dequantize | Leave)
+        real = isinstance(producer.op, Dequantize)
+        binding = _binding(name, producer.operands[0], address, real)
         outputs[name] = binding
         emitter.bindings[value.name] = _host_view(binding)
         address += _room(binding)
     return [inputs[value.name] for value in graph.inputs], list(outputs.values())
 
 
-def _binding(name: str, codes: Value, address: int) -> Binding:
+def _binding(name: str, codes: Value, address: int, real: bool) -> Binding:
+    """Where the codes lie; with `real` the host has the real values, else the codes."""
     quant = codes.type.quant
     assert quant is not None
     return Binding(
@@ -117,8 +120,8 @@ def _binding(name: str, codes: Value, address: int) -> Binding:
         ELEMENTS[codes.type.dtype],
         codes.type.shape,
         address,
-        quant.scale[0],
-        quant.zero_point[0],
+        quant.scale[0] if real else 0.0,
+        quant.zero_point[0] if real else 0,
     )
 
 

@@ -6,20 +6,21 @@ from pathlib import Path
 
 import rich_click as click
 
-from .options import debug_option
+from .options import debug_option, diagnostics_option
 from .output import write_output
-from .source import read_text
+from .source import assemble_file
 
 
 @click.command("asm")
 @click.argument("file", metavar="FILE.imcasm")
 @click.option("-o", "--output", help="The program; FILE.imc by default, - for standard output.")
+@diagnostics_option
 @debug_option
 def command(file: str, output: str | None) -> None:
     """Assemble FILE (- for standard input) and validate the program."""
-    from imcc.isa import assemble, validate
+    from imcc.isa import validate
     from imcc.isa.container import program_bytes
 
-    program = assemble(read_text(file))
+    program = assemble_file(file)
     validate(program)
     write_output(output or Path(file).with_suffix(".imc"), program_bytes(program))

@@ -11,16 +11,19 @@ import rich_click as click
 from .options import (
     calib_option,
     debug_option,
+    diagnostics_option,
     ir_options,
     jobs_option,
     json_option,
+    model_options,
     read_dims,
     read_shapes,
     seed_option,
     target_options,
 )
 from .output import write_output
-from .text import brief, echo_json, facts, note, shorten, table
+from .reporter import reporter
+from .text import brief, echo_json, facts, shorten, table
 
 if TYPE_CHECKING:
     from ..driver import Compilation
@@ -45,32 +48,15 @@ EMITS = ("imc", "imcasm", "qdq", "mlir")
     help="-O0, -O1, -O2 (default).",
 )
 @click.option("--pass-pipeline", metavar="'P,P{..}'", help="These passes instead of those of -O.")
-@click.option(
-    "--weight-bits", type=click.IntRange(2, 8), default=8, metavar="N", help="2..8; 8 by default."
-)
-@click.option(
-    "--activation-bits",
-    type=click.IntRange(2, 8),
-    default=8,
-    metavar="N",
-    help="2..8; 8 by default.",
-)
 @click.option("--calibration-method", metavar="NAME", help="How ranges follow from samples.")
-@click.option(
-    "--adc",
-    type=click.Choice(["lossless", "saturating", "covering"]),
-    default="lossless",
-    show_default=True,
-    help="How ADC ranges are chosen.",
-)
-@click.option("--dim", multiple=True, metavar="NAME=N", help="Size of a symbolic dimension.")
-@click.option("--input-shapes", multiple=True, metavar="NAME:N,N,..", help="Shape of an input.")
+@model_options
 @click.option("--emit", default="imc", show_default=True, help="imc,imcasm,qdq,mlir: any of them.")
 @ir_options
 @jobs_option
 @json_option
 @click.option("-q", "--quiet", is_flag=True, help="Print no table.")
 @click.option("-v", "--verbose", is_flag=True, help="Print what the passes have to say.")
+@diagnostics_option
 @debug_option
 def command(model: str, output: str | None, emit: str, **flags: Any) -> None:
     """Compile MODEL.onnx for a target and print what every layer takes on the chip."""
@@ -91,7 +77,7 @@ def command(model: str, output: str | None, emit: str, **flags: Any) -> None:
     _write(compilation, Path(output) if output else Path(model).with_suffix(".imc"), kinds)
     figures = report(compilation)
     for text in figures.notes if flags["verbose"] else ():
-        note(text)
+        reporter().note(text)
     if flags["as_json"]:
         echo_json("compile", asdict(figures))
     elif not flags["quiet"]:

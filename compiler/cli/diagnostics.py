@@ -10,6 +10,9 @@ from dataclasses import dataclass
 import click
 
 from ..diagnostics import EXPLANATIONS
+from ..diagnostics import Diagnostic as Problem
+from ..errors import CompileError
+from .formats import Record
 from .text import sanitize
 
 
@@ -99,6 +102,14 @@ CODES = (
         "by how much. Fewer weight bits, another target or a larger chip help.",
     ),
     Code(
+        "IMC0501",
+        1,
+        "converters lose something",
+        "A warning of `imcc check`, and a no with --strict: the ADCs of the target cannot hold\n"
+        "every sum of a column, so results differ from those of exact sums. `imcc verify` shows\n"
+        "by how much. Wider ADCs, cells of fewer bits or fewer rows a conversion help.",
+    ),
+    Code(
         "IMC0600",
         6,
         "a limit was reached",
@@ -114,16 +125,19 @@ CODES = (
     ),
 )
 _BY_NAME = {code.name: code for code in CODES}
+_HELP = "  = help: "  # how lines of advice start in messages that are one text
 # Codes of problems in models start with the digit pair of their exit code.
 _MODEL_EXITS = {"IMC02": 3, "IMC03": 3, "IMC04": 4, "IMC06": 6}
 
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """An error as the user sees it."""
+    """An error as the user sees it. `notes` say in which pass it arose."""
 
     code: Code
     message: str
+    notes: tuple[str, ...] = ()
+    problems: tuple[Problem, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -135,9 +149,36 @@ class Diagnostic:
 
         Problems of a model are already written so, each with its own code.
         """
-        if self.message.startswith("error[IMC"):
-            return re.sub(r"(?m)^error(?=\[IMC)", _paint("error"), sanitize(self.message))
-        return f"{_paint('error')}[{self.code.name}]: {sanitize(self.message)}"
+        notes = "".join(f"\n   = note: {sanitize(note)}" for note in self.notes)
+        if self.problems:
+            painted = re.sub(r"(?m)^error(?=\[IMC)", _paint("error"), sanitize(self.message))
+            return f"{painted}{notes}"
+        return f"{_paint('error')}[{self.code.name}]: {sanitize(self.message)}{notes}"
+
+    def records(self, file: str) -> list[Record]:
+        """The error for machines: one record for each problem of a model, else one."""
+        if self.problems:
+            return [record_of(problem, file, self.notes) for problem in self.problems]
+        lines = self.message.split("\n")
+        help_ = tuple(line.removeprefix(_HELP) for line in lines if line.startswith(_HELP))
+        message = "\n".join(line for line in lines if not line.startswith(_HELP))
+        return [Record(self.code.name, "error", message, help=help_, file=file, notes=self.notes)]
+
+
+def record_of(problem: Problem, file: str, notes: tuple[str, ...] = ()) -> Record:
+    """A problem of a model for machines."""
+    return Record(
+        problem.code,
+        problem.severity.value,
+        problem.message,
+        problem.node,
+        problem.op_type,
+        problem.index,
+        problem.reason,
+        problem.help,
+        file,
+        notes,
+    )
 
 
 def find_code(name: str) -> Code | None:
@@ -158,14 +199,16 @@ def all_codes() -> tuple[Code, ...]:
 def describe(error: BaseException) -> Diagnostic:
     """The diagnostic of an error."""
     code = _BY_NAME[_code_name(error)]
+    notes = tuple(getattr(error, "__notes__", ()))
     if code.exit_code == 70:
-        notes = "".join(f"\n  = note: {note}" for note in getattr(error, "__notes__", ()))
-        return Diagnostic(code, f"{type(error).__name__}: {error}{notes}")
+        return Diagnostic(code, f"{type(error).__name__}: {error}", notes)
     if isinstance(error, MemoryError):
-        return Diagnostic(code, f"out of memory: {error}")
+        return Diagnostic(code, f"out of memory: {error}", notes)
     if isinstance(error, OSError):
-        return Diagnostic(code, f"{error.filename or 'file'}: {error.strerror or error}")
-    return Diagnostic(code, str(error))
+        message = f"{error.filename or 'file'}: {error.strerror or error}"
+        return Diagnostic(code, message, notes)
+    problems = error.diagnostics if isinstance(error, CompileError) else ()
+    return Diagnostic(code, str(error), notes, problems)
 
 
 def internal_hint() -> str:

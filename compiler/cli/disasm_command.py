@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import rich_click as click
 
-from .options import debug_option
+from .options import debug_option, diagnostics_option
 from .output import STDOUT, write_output
 
 
 @click.command("disasm")
 @click.argument("program", metavar="PROG.imc")
 @click.option("-o", "--output", default=STDOUT, help="Where to write; standard output by default.")
+@diagnostics_option
 @debug_option
 def command(program: str, output: str) -> None:
     """Print PROG.imc as text that `imcc asm` turns back into the same bytes."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
-from .options import debug_option, json_option
+from .options import debug_option, diagnostics_option, json_option
 from .text import Json, Scalar, echo_json, facts, table
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ _PEEK = 4096
 @click.command("inspect")
 @click.argument("file", metavar="FILE")
 @json_option
+@diagnostics_option
 @debug_option
 def command(file: str, as_json: bool) -> None:
     """Summarise FILE: a program, an ONNX model, a target, assembly or graph text."""
@@ -46,11 +47,9 @@ def _summarise(path: Path) -> tuple[str, dict[str, Json]]:
 
         return "program", _program(load_program(path))
     if path.suffix == ".imcasm" or b".imcc " in head:
-        from imcc.isa import assemble
+        from .source import assemble_file
 
-        from .source import read_text
-
-        return "assembly", _program(assemble(read_text(str(path))))
+        return "assembly", _program(assemble_file(str(path)))
     if path.suffix == ".toml" or b"imcc.target/" in head:
         from imcc.isa import load_target
 

@@ -8,9 +8,10 @@ from importlib import import_module
 import rich_click as click
 from click.exceptions import Exit, NoSuchCommand
 
-from .diagnostics import describe, internal_hint
+from .reporter import reporter
 
 COMMANDS = {
+    "check": "Say where each operator of a model runs, and whether it fits.",
     "compile": "Compile an ONNX model to a program for a chip.",
     "verify": "Compare a program with its graphs and with ONNX Runtime, bit for bit.",
     "run": "Run a program on the machine.",
@@ -52,8 +53,13 @@ class LazyGroup(click.RichGroup):
     def invoke(self, ctx: click.Context) -> object:
         """Run the sub-command; every error becomes one message and one exit code."""
         try:
-            return super().invoke(ctx)
-        except (click.ClickException, Exit, click.Abort):
+            result = super().invoke(ctx)
+            reporter().finish(0)
+            return result
+        except Exit as answer:
+            reporter().finish(answer.exit_code)
+            raise
+        except (click.ClickException, click.Abort):
             raise
         except KeyboardInterrupt:
             click.echo("interrupted; nothing was written", err=True)
@@ -62,11 +68,9 @@ class LazyGroup(click.RichGroup):
         except Exception as error:
             if ctx.meta.get("imcc.debug"):
                 raise
-            diagnostic = describe(error)
-            click.echo(diagnostic.render(), err=True)
-            if diagnostic.exit_code == 70:
-                click.echo(internal_hint(), err=True)
-            ctx.exit(diagnostic.exit_code)
+            exit_code = reporter().error(error)
+            reporter().finish(exit_code)
+            ctx.exit(exit_code)
 
 
 def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:

@@ -14,6 +14,7 @@ import rich_click as click
 
 from ..ir import Graph
 from ..passes import CrashReproducer, Instrument, Pass, PrintIR, Timing, TreeDump
+from .reporter import reporter
 
 CLEAR_LINE = "\r\x1b[K"
 
@@ -40,6 +41,10 @@ class Progress(Instrument):
     def before(self, pass_: Pass, graph: Graph) -> None:
         """Show the pass."""
         self.show(f"{pass_.name} ...")
+
+    def begin(self, stage: str) -> None:
+        """Show the stage."""
+        self.show(f"{stage} ...")
 
     def show(self, text: str) -> None:
         """Replace the line."""
@@ -68,7 +73,7 @@ def timing(wanted: bool) -> Iterator[list[Instrument]]:
     clock = Timing()
     yield [clock] if wanted else []
     if wanted:
-        click.echo(clock.table(), err=True)
+        reporter().table(clock.table())
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from typing import Any
 
 import rich_click as click
 
-from .options import calib_option, debug_option, ir_options, seed_option
+from .options import calib_option, debug_option, diagnostics_option, ir_options, seed_option
 from .output import STDOUT, write_output
+from .reporter import reporter
 
 
 @click.command("opt")
@@ -20,23 +21,28 @@ from .output import STDOUT, write_output
 @seed_option
 @ir_options
 @click.option("--run-reproducer", metavar="FILE", help="Run what --crash-reproducer wrote.")
+@diagnostics_option
 @debug_option
 def command(file: str | None, output: str, run_reproducer: str | None, **flags: Any) -> None:
     """Run passes over FILE (a graph in text form, or an ONNX model) and print the graph."""
     from ..ir import print_graph
-    from ..passes import Pipeline
+    from ..passes import Pipeline, stage
     from ..passes.reproducer import read_reproducer
     from .observers import observers, timing
 
     if (file is None) == (run_reproducer is None):
         raise click.UsageError("give either FILE or --run-reproducer FILE")
-    if run_reproducer is not None:
-        pipeline, graph = read_reproducer(Path(run_reproducer))
-    else:
-        pipeline, graph = Pipeline.parse(flags["pass_pipeline"]), _read(str(file))
     with timing(flags["timing"]) as clocks:
+        with stage("read", clocks):
+            if run_reproducer is not None:
+                pipeline, graph = read_reproducer(Path(run_reproducer))
+            else:
+                pipeline, graph = Pipeline.parse(flags["pass_pipeline"]), _read(str(file))
+        context = _context(graph, file, flags)
         watched = Pipeline(pipeline.passes, (*observers(flags), *clocks), flags["verify_each"])
-        result = watched.run(graph, _context(graph, file, flags))
+        result = watched.run(graph, context)
+    for text in dict.fromkeys(context.notes):
+        reporter().note(text)
     write_output(output, print_graph(result).encode())
 
 
@@ -58,5 +64,17 @@ def _context(graph: Any, file: str | None, flags: dict[str, Any]) -> Any:
     chip = load_chip(flags["target"]) if flags["target"] else None
     path = Path(file) if file else None
     if flags["calib"] is None and (path is None or find_beside(path) is None):
-        return PassContext(chip)
+        return PassContext(chip, lambda: _random(graph, flags["seed"]))
     return PassContext(chip, calibration(flags["calib"], graph.inputs, path, flags["seed"]).batches)
+
+
+def _random(graph: Any, seed: int) -> Any:
+    """Random samples, called only by a pass that calibrates."""
+    from ..data import random_samples
+
+    samples = random_samples(graph.inputs, seed)
+    reporter().note(
+        f"calibration: {samples.source}; good for sizes, not for accuracy. "
+        "Give real samples with --calib FILE.npz"
+    )
+    return samples.batches()

@@ -7,6 +7,9 @@ from typing import Any, TypeVar
 
 import rich_click as click
 
+from .formats import Format
+from .reporter import choose_format
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 
@@ -21,6 +24,15 @@ debug_option = click.option(
     expose_value=False,
     callback=_set_debug,
     help="Show the traceback of an error.",
+)
+diagnostics_option = click.option(
+    "--diagnostics-format",
+    type=click.Choice([name.value for name in Format]),
+    default=Format.HUMAN.value,
+    envvar="IMCC_DIAGNOSTICS",
+    expose_value=False,
+    callback=choose_format,
+    help="How errors and notes are written: human, json (a line each), sarif, github.",
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON object instead of tables."
@@ -54,6 +66,31 @@ def target_options(function: _F) -> _F:
     return click.option(
         "--target", required=True, metavar="NAME|FILE", help="The chip; see `imcc target list`."
     )(function)
+
+
+def model_options(function: _F) -> _F:
+    """Add what decides how a model is read and quantized."""
+    for option in reversed(_MODEL_OPTIONS):
+        function = option(function)
+    return function
+
+
+_BITS = click.IntRange(2, 8)
+_MODEL_OPTIONS = (
+    click.option("--weight-bits", type=_BITS, default=8, metavar="N", help="2..8; 8 by default."),
+    click.option(
+        "--activation-bits", type=_BITS, default=8, metavar="N", help="2..8; 8 by default."
+    ),
+    click.option(
+        "--adc",
+        type=click.Choice(["lossless", "saturating", "covering"]),
+        default="lossless",
+        show_default=True,
+        help="How ADC ranges are chosen.",
+    ),
+    click.option("--dim", multiple=True, metavar="NAME=N", help="Size of a symbolic dimension."),
+    click.option("--input-shapes", multiple=True, metavar="NAME:N,N,..", help="Shape of an input."),
+)
 
 
 def ir_options(function: _F) -> _F:

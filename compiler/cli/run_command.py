@@ -8,7 +8,7 @@ from typing import Any
 
 import rich_click as click
 
-from .options import debug_option, jobs_option, json_option
+from .options import debug_option, diagnostics_option, jobs_option, json_option
 from .output import write_output
 from .text import Json, echo_json, table
 
@@ -22,6 +22,7 @@ from .text import Json, echo_json, table
 @click.option("--profile", "profiled", is_flag=True, help="Print cycles and energy by layer.")
 @jobs_option
 @json_option
+@diagnostics_option
 @debug_option
 def command(
     program: str,

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import InputError, LimitError
+
+if TYPE_CHECKING:
+    from imcc.isa import Program
 
 MAX_TEXT_BYTES = 256 << 20
 
@@ -19,6 +23,17 @@ def read_text(path: str) -> str:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: the file is not UTF-8 text at byte {error.start}") from error
+
+
+def assemble_file(path: str) -> Program:
+    """Assemble a file, or standard input where the path is ``-``; errors name the file."""
+    from imcc.isa import assemble
+    from imcc.isa.errors import AssemblyError
+
+    try:
+        return assemble(read_text(path))
+    except AssemblyError as error:
+        raise AssemblyError(f"{path}: {error}", error.line, error.column) from error
 
 
 def _read(path: Path) -> bytes:

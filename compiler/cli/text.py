@@ -34,7 +34,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Scalar]]) -> str:
     cells = [[_cell(value) for value in row] for row in rows]
     columns = list(zip(header, *cells, strict=True))
     widths = [max(map(len, column)) for column in columns]
-    numeric = [all(isinstance(row[i], (int, float)) for row in rows) for i in range(len(header))]
+    numeric = [
+        all(row[i] is None or isinstance(row[i], (int, float)) for row in rows)
+        for i in range(len(header))
+    ]
     lines = [
         "  ".join(
             cell.rjust(width) if right else cell.ljust(width)
@@ -64,11 +67,6 @@ def facts(pairs: Sequence[tuple[str, Scalar]]) -> str:
     """
     width = max((len(name) for name, _ in pairs), default=0)
     return "\n".join(f"{name.ljust(width)}  {_cell(value)}".rstrip() for name, value in pairs)
-
-
-def note(text: str) -> None:
-    """Tell the user something on standard error."""
-    click.echo(f"note: {sanitize(text)}", err=True)
 
 
 def echo_json(verb: str, body: Mapping[str, Json]) -> None:

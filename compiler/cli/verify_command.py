@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import rich_click as click
 from click.exceptions import Exit
 
-from .options import debug_option, jobs_option, json_option
-from .text import brief, echo_json, facts, note, shorten, table
+from .options import debug_option, diagnostics_option, jobs_option, json_option
+from .reporter import reporter
+from .text import brief, echo_json, facts, shorten, table
 
 if TYPE_CHECKING:
     from ..data import Samples
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--layerwise", is_flag=True, help="Print every layer.")
 @jobs_option
 @json_option
+@diagnostics_option
 @debug_option
 def command(
     program: str,
@@ -62,7 +64,7 @@ def command(
             jobs,
         )
     for text in result.notes:
-        note(text)
+        reporter().note(text)
     if as_json:
         echo_json("verify", {"passed": result.passed, "data": found.source, **asdict(result)})
     else:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from onnx import AttributeProto, NodeProto
+from onnx import AttributeProto, GraphProto, NodeProto
 
 from ..ir.builder import GraphBuilder
 from ..ir.graph import Value
 from ..ir.op import Array, Op
+from ..ir.ops.quant import Dequantize
 from ..ir.types import DType, QuantParams, TensorType
+from .dequantized import Codes
 from .tensors import TensorReader
 
 
@@ -68,6 +70,10 @@ class Conversion:
     """Sizes of the batch axis that the model's inputs are declared with."""
     wanted: tuple[bool, ...]
     """For each output, whether anything reads it."""
+    nested: Callable[[GraphProto, Mapping[str, Operand]], list[Operand]]
+    """Imports a graph inside the node, with its inputs bound, and gives its outputs."""
+    codes: dict[str, Codes] = field(default_factory=dict)
+    """The codes of constants that are dequantized, by tensor name; shared by the whole import."""
     _asked: set[str] = field(default_factory=set)
     _seen: set[int] = field(default_factory=set)
 
@@ -94,7 +100,13 @@ class Conversion:
         operand = self.operand(index)
         if isinstance(operand, Value):
             return operand
-        return self.constant(operand, self.node.proto.input[index])
+        codes = self.codes_of(index)
+        name = self.node.proto.input[index]
+        return self.constant(operand, name) if codes is None else self.dequantized(codes, name)
+
+    def codes_of(self, index: int) -> Codes | None:
+        """The codes behind a constant operand, if it is dequantized."""
+        return self.codes.get(self.node.proto.input[index]) if self.is_constant(index) else None
 
     def type(self, index: int) -> TensorType:
         """The type of the operand."""
@@ -188,9 +200,24 @@ class Conversion:
         """Add a node, named after the ONNX output, or after the step that leads to it."""
         return self.builder.add(op, operands, self.name(step), (self.node.label,))
 
+    def emit_many(self, op: Op, *operands: Value) -> tuple[Value, ...]:
+        """Add a node with one result for each ONNX output, named after them; unread ones too."""
+        names = [name or self.name(f"output{i}") for i, name in enumerate(self.node.proto.output)]
+        return self.builder.add_many(op, operands, names, (self.node.label,))
+
+    @property
+    def batched(self) -> bool:
+        """Whether axis 0 is the batch, whose samples must stay apart."""
+        return self.builder.batched
+
     def constant(self, array: Array, name: str, quant: QuantParams | None = None) -> Value:
         """Add a constant."""
         return self.builder.constant(array, name, quant)
+
+    def dequantized(self, codes: Codes, name: str) -> Value:
+        """Add a constant of codes and its real values."""
+        constant = self.constant(codes.array, f"{name}/codes", codes.params)
+        return self.builder.add(Dequantize(), (constant,), name, (self.node.label,))
 
     def name(self, step: str = "") -> str:
         """The name of the first output, or of a step on the way to it."""

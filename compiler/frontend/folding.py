@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+import numpy as np
+
+from ..ir.evaluate import evaluate
 from ..ir.graph import Value
+from ..ir.op import Array
 from .conversion import Conversion, Operand, Rejection
 
 FOLD_LIMIT = 16 << 20  # bytes of one folded constant, unless its operands are larger still
@@ -28,3 +32,16 @@ def expect_foldable(conversion: Conversion, results: Sequence[Operand]) -> None:
     for array in results:
         assert not isinstance(array, Value)  # a fold yields arrays
         expect_fold_size(conversion, array.shape, array.dtype.itemsize)
+
+
+def evaluated(conversion: Conversion, results: Sequence[Operand]) -> list[Array]:
+    """The arrays of results that a converter built of constants alone."""
+    values = [result for result in results if isinstance(result, Value)]
+    names = [str(index) for index in range(len(values))]
+    graph = conversion.builder.finish(values, names)
+    for node in graph.nodes:
+        for value in node.results:
+            expect_fold_size(conversion, value.type.shape, value.type.dtype.numpy.itemsize)
+    with np.errstate(all="ignore"):
+        arrays = iter(evaluate(graph, {}).values())
+    return [next(arrays) if isinstance(result, Value) else result for result in results]

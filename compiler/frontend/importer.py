@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from onnx import GraphProto
+import numpy as np
+from onnx import AttributeProto, GraphProto
 
 from ..diagnostics import Diagnostic
 from ..ir.builder import GraphBuilder
 from ..ir.graph import Graph, Value
 from ..ir.op import Array, OpError
+from ..ir.types import DType
 from .conversion import Conversion, OnnxNode, Operand, Rejection
+from .dequantized import Codes, moved
 from .external import TensorError
-from .folding import expect_foldable
-from .inputs import input_type
-from .registry import FOLDS, Converter, Fold, find_converter, sentence
+from .folding import evaluated, expect_foldable
+from .inputs import input_type, whole_type
+from .registry import FOLDS, Converter, Fold, Form, find_converter, sentence
 from .schema import expect_schema
 from .shapes import InputShapes
+from .structure import order_nodes
 from .tensors import TensorReader, type_name
+
+_INPUT_TYPES = (
+    "inputs are float32, or 8-bit integers of which every use is a DequantizeLinear with the same "
+    "constants"
+)
 
 
 @dataclass
@@ -31,10 +40,12 @@ class Importer:
     tensors: TensorReader
     inputs: InputShapes
     problems: list[Diagnostic] = field(default_factory=list)
+    batched: bool = True
 
     def __post_init__(self) -> None:
-        self._builder = GraphBuilder(self.graph.name or "main")
+        self._builder = GraphBuilder(self.graph.name or "main", self.batched)
         self._known: dict[str, Operand | None] = {}
+        self._codes: dict[str, Codes] = {}
         self._uses = Counter(name for node in self.graph.node for name in node.input)
         self._uses.update(output.name for output in self.graph.output)
         self._batches = frozenset(b for b in self.inputs.batches if b is not None)
@@ -42,7 +53,7 @@ class Importer:
 
     def run(self, nodes: Sequence[OnnxNode]) -> Graph | None:
         """The graph, or None where `problems` has errors."""
-        self._add_weights()
+        self._add_weights(self.graph)
         self._add_inputs(nodes)
         for node in nodes:
             results = self._convert(node)
@@ -53,8 +64,17 @@ class Importer:
         values = [output for output in outputs if output is not None]
         return self._builder.finish(values, [entry.name for entry in self.graph.output])
 
-    def _add_weights(self) -> None:
-        for tensor in self.graph.initializer:
+    def known(self, name: str) -> Operand | None:
+        """What a tensor of the model is in the IR; None where that could not be found out."""
+        return self._known.get(name)
+
+    def partial(self, names: Sequence[str]) -> Graph:
+        """After `run`: the graph behind these computed tensors, problems elsewhere or not."""
+        values = [value for name in names if isinstance(value := self.known(name), Value)]
+        return self._builder.finish(values, [value.name for value in values])
+
+    def _add_weights(self, graph: GraphProto) -> None:
+        for tensor in graph.initializer:
             try:
                 self._known[tensor.name] = self.tensors.read(tensor)
             except TensorError as error:
@@ -70,31 +90,30 @@ class Importer:
             shape = self.inputs.shapes.get(entry.name)
             if shape is None:
                 continue
-            type_ = input_type(entry, shape, nodes, self._known)
+            type_ = (
+                input_type(entry, shape, nodes, self._known)
+                if self.batched
+                else whole_type(entry, shape)
+            )
             if type_ is not None:
                 self._known[entry.name] = self._builder.input(entry.name, type_)
                 continue
             found = type_name(entry.type.tensor_type.elem_type)
             text = f"input '{entry.name}' of type {found} is not supported"
-            reason = (
-                "inputs are float32, or 8-bit integers of which every use is a DequantizeLinear "
-                "with the same constants"
-            )
+            reason = _INPUT_TYPES if self.batched else f"the IR has {', '.join(DType)}"
             self.problems.append(Diagnostic("IMC0405", text, reason=reason))
 
     def _convert(self, node: OnnxNode) -> Sequence[Operand | None]:
         unknown = [None] * len(node.proto.output)
-        converter = find_converter(node.op_type, self.opset)
-        fold = FOLDS.get(node.op_type)
-        if converter is None and fold is None:
+        converter = self._converter(node)
+        if converter is None and node.op_type not in FOLDS:
             self._report(node, _no_converter(node, self.opset))
             return unknown
         names = [name for name in node.proto.input if name]
         if not unknown or any(self._known.get(name) is None for name in names):
             return unknown  # what went wrong before has been reported there
-        conversion = self._conversion(node)
         try:
-            return self._results(conversion, converter)
+            return self._results(node, converter)
         except Rejection as rejection:
             self._report(node, rejection)
         except OpError as error:
@@ -104,31 +123,54 @@ class Importer:
             self._report(node, Rejection(error.code, f"constant of {node.op_type}: {error}"))
         return unknown
 
-    def _conversion(self, node: OnnxNode) -> Conversion:
+    def _converter(self, node: OnnxNode) -> Converter | None:
+        """The converter for computed operands, or for constant ones if there is no other."""
+        if not self.batched:
+            return find_converter(node.op_type, self.opset, Form.WHOLE)
+        found = find_converter(node.op_type, self.opset, Form.BATCHED)
+        if found is not None or not self._is_constant(node):
+            return found
+        return find_converter(node.op_type, self.opset, Form.WHOLE)
+
+    def _is_constant(self, node: OnnxNode) -> bool:
+        """Whether no operand is computed."""
+        return not any(isinstance(self._known.get(name), Value) for name in node.proto.input)
+
+    def _conversion(self, node: OnnxNode, builder: GraphBuilder) -> Conversion:
         return Conversion(
             node,
             tuple(self._known[name] if name else None for name in node.proto.input),
-            self._builder,
+            builder,
             self.tensors,
             self._single,
             self._batches,
             tuple(self._uses[name] > 0 if name else False for name in node.proto.output),
+            self._nested,
+            self._codes,
         )
 
-    def _results(self, conversion: Conversion, converter: Converter | None) -> Sequence[Operand]:
-        node = conversion.node
+    def _results(self, node: OnnxNode, converter: Converter | None) -> Sequence[Operand]:
         expect_schema(node)
         fold = FOLDS.get(node.op_type)
-        constant = all(not isinstance(operand, Value) for operand in conversion.operands)
-        if fold is not None and (constant or converter is None):
+        constant = self._is_constant(node)
+        conversion = self._conversion(node, self._builder)
+        results: Sequence[Operand]
+        if fold is not None and (converter is None or (constant and self.batched)):
             made = _folded(conversion, fold)
-            results: Sequence[Operand] = made if isinstance(made, (tuple, list)) else (made,)
+            results = made if isinstance(made, (tuple, list)) else (made,)
             expect_foldable(conversion, results)
+            self._follow(conversion, results)
         else:
             assert converter is not None  # one of the two exists
+            folding = constant and _folds(converter, self.batched) and not _has_graphs(node)
+            if folding:
+                conversion = self._conversion(node, GraphBuilder("fold", batched=False))
             _expect_constraints(conversion, converter)
             converted = converter.function(conversion)
             results = converted if isinstance(converted, (tuple, list)) else (converted,)
+            results = evaluated(conversion, results) if folding else results
+            if folding:
+                self._follow(conversion, results)
         _expect_understood(conversion)
         if any(conversion.wants(index) for index in range(len(results), len(node.proto.output))):
             raise conversion.reject(
@@ -137,10 +179,39 @@ class Importer:
             )
         return results
 
+    def _follow(self, conversion: Conversion, results: Sequence[Operand]) -> None:
+        """Keep the codes behind a dequantized constant that is only moved."""
+        node = conversion.node
+        codes = conversion.codes_of(0) if node.proto.input else None
+        if codes is None or not isinstance(results[0], np.ndarray):
+            return
+        perm = conversion.ints("perm") if node.op_type == "Transpose" else None
+        found = moved(node.op_type, codes, perm, results[0].shape)
+        if found is not None:
+            self._codes[node.proto.output[0]] = found
+
+    def _nested(self, graph: GraphProto, bound: Mapping[str, Operand]) -> list[Operand]:
+        """The outputs of a graph inside a node; it sees all names that are known so far."""
+        outer = self._known
+        self._known = {**outer, **bound}
+        self._add_weights(graph)
+        self._uses.update(name for node in graph.node for name in node.input)
+        self._uses.update(output.name for output in graph.output)
+        for node in order_nodes(graph, self.opset)[0]:
+            self._known.update(zip(node.proto.output, self._convert(node), strict=False))
+        outputs = [self._known.get(entry.name) for entry in graph.output]
+        self._known = outer
+        found = [output for output in outputs if output is not None]
+        if len(found) < len(outputs):
+            raise Rejection("IMC0408", f"graph '{graph.name}' inside a node is not supported")
+        return found
+
     def _output(self, name: str) -> Value | None:
         found = self._known.get(name)
         if isinstance(found, Value) or found is None:
             return found
+        if not self.batched:
+            return self._builder.constant(found, name)
         text = f"output '{name}' does not depend on any input"
         self.problems.append(Diagnostic("IMC0409", text))
         return None
@@ -175,12 +246,23 @@ class Importer:
 
 
 def _no_converter(node: OnnxNode, opset: int) -> Rejection:
+    folds = find_converter(node.op_type, opset, Form.WHOLE) is not None
     return Rejection(
         "IMC0401",
         f"operator {node.op_type} is not supported",
-        "no converter exists for it",
+        "it is taken on constants only" if folds else "no converter exists for it",
         ("`imcc ops` lists the operators that can be imported",),
     )
+
+
+def _has_graphs(node: OnnxNode) -> bool:
+    """Whether the node has graphs in it, which see more than its operands."""
+    return any(entry.type == AttributeProto.GRAPH for entry in node.proto.attribute)
+
+
+def _folds(converter: Converter, batched: bool) -> bool:
+    """Whether what is built of constants is evaluated now; pass fold-constants does the rest."""
+    return not batched or converter.floats_only or Form.BATCHED not in converter.form
 
 
 def _folded(conversion: Conversion, fold: Fold) -> Array | Sequence[Array]:

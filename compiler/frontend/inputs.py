@@ -10,10 +10,34 @@ from onnx import AttributeProto, TensorProto, ValueInfoProto
 from ..ir.op import Array
 from ..ir.types import DType, QuantParams, TensorType
 from .conversion import OnnxNode, Operand
+from .tensors import numpy_type
 
 _CODES: dict[int, DType] = {TensorProto.INT8: DType.I8, TensorProto.UINT8: DType.U8}
 
+# Operators whose first three operands are codes, their scale and their zero point.
+_CODE_READERS = frozenset(
+    {
+        "DequantizeLinear",
+        "QGemm",
+        "QLinearAdd",
+        "QLinearAveragePool",
+        "QLinearConv",
+        "QLinearGlobalAveragePool",
+        "QLinearLeakyRelu",
+        "QLinearMatMul",
+        "QLinearMul",
+        "QLinearSigmoid",
+        "QLinearSoftmax",
+    }
+)
 _MOVES = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
+
+
+def whole_type(entry: ValueInfoProto, shape: tuple[int, ...]) -> TensorType | None:
+    """The type of an input of a graph without batch: any element type that the IR has."""
+    dtype = numpy_type(entry.type.tensor_type.elem_type)
+    is_tensor = entry.type.WhichOneof("value") == "tensor_type"
+    return TensorType(DType.of(dtype), shape) if dtype is not None and is_tensor else None
 
 
 def input_type(
@@ -56,7 +80,7 @@ def _scale_of(
     blocks = any(
         a.type == AttributeProto.INT and a.name == "block_size" and a.i for a in proto.attribute
     )
-    if node.op_type != "DequantizeLinear" or proto.input[0] != name or blocks:
+    if proto.op_type not in _CODE_READERS or proto.input[0] != name or blocks:
         return None
     scale = known.get(proto.input[1]) if len(proto.input) > 1 else None
     zero = known.get(proto.input[2]) if len(proto.input) > 2 else None

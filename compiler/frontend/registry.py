@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import Flag, auto
 from typing import TYPE_CHECKING, TypeVar
 
 from ..ir.graph import Value
@@ -18,6 +19,7 @@ from ..ir.op import Array
 if TYPE_CHECKING:
     from .conversion import Conversion
 
+_FLOATS_ONLY = "It is evaluated in floats; quantization has no form for it."
 OLDEST_OPSET = 7
 NEWEST_OPSET = 28
 
@@ -31,14 +33,29 @@ _C = TypeVar("_C", bound=Convert)
 _F = TypeVar("_F", bound=Fold)
 
 
+class Form(Flag):
+    """Graphs that a converter is for: with axis 0 as the batch, or with whole tensors."""
+
+    BATCHED = auto()
+    WHOLE = auto()
+    BOTH = BATCHED | WHOLE
+
+
 @dataclass(frozen=True)
 class Converter:
-    """A converter function with its conditions."""
+    """A converter function with its conditions.
+
+    `constants` are the operands that must be constant. With `floats_only` the operator can be
+    imported and evaluated, but not quantized.
+    """
 
     op_type: str
     since: int
     function: Convert
     constraints: tuple[Constraint, ...] = ()
+    form: Form = Form.BATCHED
+    constants: tuple[int, ...] = ()
+    floats_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -59,14 +76,26 @@ FOLDS: dict[str, Fold] = {}
 
 
 def converts(
-    *op_types: str, since: int = 1, constraints: Sequence[Constraint] = ()
+    *op_types: str,
+    since: int = 1,
+    constraints: Sequence[Constraint] = (),
+    form: Form = Form.BATCHED,
+    constants: Sequence[int] = (),
+    floats_only: bool = False,
 ) -> Callable[[_C], _C]:
-    """Register a converter for these operators from operator set `since` on."""
+    """Register a converter for these operators from operator set `since` on.
+
+    A converter of form `Form.WHOLE` treats axis 0 like every other axis. It serves graphs that
+    are imported without a batch, and operators on constants.
+    """
 
     def register(function: _C) -> _C:
         for op_type in op_types:
             versions = CONVERTERS.setdefault(op_type, [])
-            versions.append(Converter(op_type, since, function, tuple(constraints)))
+            made = Converter(
+                op_type, since, function, tuple(constraints), form, tuple(constants), floats_only
+            )
+            versions.append(made)
             versions.sort(key=lambda converter: converter.since)
         return function
 
@@ -84,22 +113,29 @@ def folds(*op_types: str) -> Callable[[_F], _F]:
     return register
 
 
-def find_converter(op_type: str, opset: int) -> Converter | None:
+def find_converter(op_type: str, opset: int, form: Form = Form.BATCHED) -> Converter | None:
     """The newest converter that is not newer than the operator set; None if there is none."""
-    fitting = [c for c in CONVERTERS.get(op_type, ()) if c.since <= opset]
+    fitting = [c for c in CONVERTERS.get(op_type, ()) if c.since <= opset and form & c.form]
     return fitting[-1] if fitting else None
 
 
 def supported_operators() -> list[SupportedOperator]:
     """All operators that can be imported, by name."""
     found = [
-        SupportedOperator(c.op_type, c.since, tuple(map(sentence, c.constraints)), False)
+        SupportedOperator(c.op_type, c.since, _conditions(c), False)
         for converters in CONVERTERS.values()
         for c in converters
+        if Form.BATCHED & c.form
     ]
-    folded = (name for name in FOLDS if name not in CONVERTERS)
+    named = {operator.op_type for operator in found}
+    folded = (name for name in {*FOLDS, *CONVERTERS} if name not in named)
     found.extend(SupportedOperator(name, 1, (), True) for name in folded)
     return sorted(found, key=lambda operator: (operator.op_type, operator.since))
+
+
+def _conditions(converter: Converter) -> tuple[str, ...]:
+    sentences = tuple(map(sentence, converter.constraints))
+    return (*sentences, _FLOATS_ONLY) if converter.floats_only else sentences
 
 
 def sentence(constraint: Constraint) -> str:

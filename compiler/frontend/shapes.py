@@ -23,10 +23,30 @@ class InputShapes:
     problems: list[Diagnostic] = field(default_factory=list)
 
 
+def bind_whole_inputs(
+    graph: GraphProto, dims: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
+) -> InputShapes:
+    """Give every input that is not a weight its whole shape, without a batch axis."""
+    weights = {tensor.name for tensor in graph.initializer}
+    inputs = [entry for entry in graph.input if entry.name not in weights]
+    bound = InputShapes(problems=_unknown_names(inputs, dims, shapes))
+    for entry in inputs:
+        dimensions = entry.type.tensor_type.shape.dim
+        extents = shapes.get(entry.name) or [_extent(dim, dims) for dim in dimensions]
+        known = tuple(extent for extent in extents if extent is not None and extent >= 0)
+        if len(known) == len(extents) <= MAX_RANK:
+            bound.shapes[entry.name] = known
+            continue
+        text = f"input '{entry.name}' has type {type_text(entry)}"
+        reason = f"without a batch axis every extent needs a size, and {MAX_RANK} axes are allowed"
+        bound.problems.append(Diagnostic("IMC0301", text, reason=reason))
+    return bound
+
+
 def bind_inputs(
     graph: GraphProto, dims: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
 ) -> InputShapes:
-    """Give every input that is not a weight its shape."""
+    """Give every input that is not a weight its shape with batch 1."""
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [entry for entry in graph.input if entry.name not in weights]
     bound = InputShapes()

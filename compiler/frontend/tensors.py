@@ -26,6 +26,11 @@ _NUMPY: dict[int, np.dtype[np.generic]] = {
     TensorProto.UINT64: np.dtype("<u8"),
     TensorProto.BOOL: np.dtype("bool"),
 }
+# Two codes of 4 bits lie in a byte, the first in its low half; they are read as bytes.
+_NIBBLES: dict[int, np.dtype[np.generic]] = {
+    TensorProto.INT4: np.dtype("i1"),
+    TensorProto.UINT4: np.dtype("u1"),
+}
 # The field that holds elements of a type where `raw_data` is not used, and its own type.
 _TYPED: dict[int, str] = {
     TensorProto.FLOAT: "float_data",
@@ -59,7 +64,8 @@ class TensorReader:
 
     def read(self, tensor: TensorProto) -> Array:
         """The tensor as a read-only array; raises `TensorError`."""
-        dtype = numpy_type(tensor.data_type)
+        nibbles = tensor.data_type in _NIBBLES
+        dtype = _NIBBLES[tensor.data_type] if nibbles else numpy_type(tensor.data_type)
         if dtype is None:
             raise TensorError(f"{type_name(tensor.data_type)} is not supported", "IMC0405")
         shape = tuple(tensor.dims)
@@ -70,6 +76,9 @@ class TensorReader:
         size = prod(shape) * dtype.itemsize
         if tensor.HasField("segment"):
             raise TensorError("tensors in segments are not supported", "IMC0408")
+        if nibbles:
+            packed = self._elements(tensor, np.dtype("u1"), -(-size // 2))
+            return _unpacked(packed, size, dtype).reshape(shape)
         return self._elements(tensor, dtype, size).reshape(shape)
 
     def _elements(self, tensor: TensorProto, dtype: np.dtype[np.generic], size: int) -> Array:
@@ -83,6 +92,12 @@ class TensorReader:
         if dtype.kind == "f" and dtype.itemsize == 2:
             return np.asarray(stored, np.int64).astype(np.uint16).view(dtype)
         return np.asarray(stored).astype(dtype)
+
+
+def _unpacked(packed: Array, count: int, dtype: np.dtype[np.generic]) -> Array:
+    """`count` codes of 4 bits as bytes of this type, which has a sign or not."""
+    high = np.stack([packed << 4, packed & 0xF0], axis=-1).reshape(-1)[:count]
+    return np.asarray(high.astype(np.uint8).view(dtype) >> 4)
 
 
 def _expect(found: int, needed: int, what: str) -> None:

@@ -7,7 +7,7 @@ from .builder import GraphBuilder, Rule, rebuild
 from .evaluate import evaluate, evaluate_all
 from .files import read_graph, write_graph
 from .graph import Graph, Node, Value
-from .op import OPS, Array, Op, OpError, Stage, freeze, op
+from .op import OPS, Array, Op, OpError, Stage, WholeOp, freeze, op
 from .parser import parse_graph
 from .printer import print_graph
 from .types import DType, QuantParams, TensorType
@@ -27,6 +27,7 @@ __all__ = [
     "Stage",
     "TensorType",
     "Value",
+    "WholeOp",
     "evaluate",
     "evaluate_all",
     "freeze",

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from .graph import Graph, Node, Value
-from .op import Array, Op, freeze
+from .op import Array, Op, OpError, freeze
 from .types import DType, QuantParams, TensorType
 
 
 class GraphBuilder:
-    """Collects nodes in order, infers their types and keeps names unique."""
+    """Collects nodes in order, infers their types and keeps names unique.
 
-    def __init__(self, name: str) -> None:
+    With `batched` axis 0 is the batch, and operators that would mix samples are refused.
+    """
+
+    def __init__(self, name: str, batched: bool = True) -> None:
         self._name = name
+        self.batched = batched
         self._inputs: list[Value] = []
         self._nodes: list[Node] = []
         self._constants: dict[str, Array] = {}
@@ -37,10 +41,20 @@ class GraphBuilder:
         self, op: Op, operands: Sequence[Value], name: str, origin: Iterable[str] = ()
     ) -> Value:
         """Add a node with one result, named `name` or a name made from it."""
-        (type_,) = op.infer([operand.type for operand in operands])
-        result = self._new_value(name, type_)
-        self._nodes.append(Node(op, tuple(operands), (result,), tuple(dict.fromkeys(origin))))
-        return result
+        return self.add_many(op, operands, [name], origin)[0]
+
+    def add_many(
+        self, op: Op, operands: Sequence[Value], names: Sequence[str], origin: Iterable[str] = ()
+    ) -> tuple[Value, ...]:
+        """Add a node with one result for each of `names`; raises `OpError` as `infer` does."""
+        operand_types = [operand.type for operand in operands]
+        types = op.infer(operand_types)
+        problem = op.batch_problem(operand_types) if self.batched else ""
+        if problem:
+            raise OpError(problem)
+        results = tuple(self._new_value(n, type_) for n, type_ in zip(names, types, strict=True))
+        self._nodes.append(Node(op, tuple(operands), results, tuple(dict.fromkeys(origin))))
+        return results
 
     def is_constant(self, value: Value) -> bool:
         """Whether `value` is a constant of the graph being built."""
@@ -66,6 +80,7 @@ class GraphBuilder:
             tuple(names),
             tuple(reversed(kept)),
             constants,
+            self.batched,
         )
 
     def _new_value(self, name: str, type_: TensorType) -> Value:
@@ -78,17 +93,19 @@ class GraphBuilder:
         return value
 
 
-Rule = Callable[[GraphBuilder, Node, tuple[Value, ...]], Value | None]
+Replacement = Value | tuple[Value, ...]
+Rule = Callable[[GraphBuilder, Node, tuple[Value, ...]], Replacement | None]
 
 
 def rebuild(graph: Graph, rule: Rule) -> Graph:
     """Copy a graph, replacing each node by what `rule` builds for it.
 
     `rule(builder, node, operands)` gets the node of the old graph and its operands in the new
-    one. It returns the value that takes the place of the node's result, or None to keep the
-    node as it is. Nodes and constants that nothing needs any more are dropped.
+    one. It returns the value that takes the place of the node's result, or one for each of
+    several results, or None to keep the node as it is. Nodes and constants that nothing needs any
+    more are dropped.
     """
-    builder = GraphBuilder(graph.name)
+    builder = GraphBuilder(graph.name, graph.batched)
     new: dict[str, Value] = {v.name: builder.input(v.name, v.type) for v in graph.inputs}
 
     def mapped(value: Value) -> Value:
@@ -101,6 +118,8 @@ def rebuild(graph: Graph, rule: Rule) -> Graph:
         operands = tuple(mapped(operand) for operand in node.operands)
         replacement = rule(builder, node, operands)
         if replacement is None:
-            replacement = builder.add(node.op, operands, node.result.name, node.origin)
-        new[node.result.name] = replacement
+            names = [result.name for result in node.results]
+            replacement = builder.add_many(node.op, operands, names, node.origin)
+        values = replacement if isinstance(replacement, tuple) else (replacement,)
+        new.update(zip((result.name for result in node.results), values, strict=True))
     return builder.finish([mapped(output) for output in graph.outputs], graph.output_names)

@@ -2,7 +2,8 @@
 
 An array holds the samples of a value one after the other along axis 0: a value of type
 ``[1, ...]`` has an array ``[B, ...]``, one of type ``[k, ...]`` has ``[B * k, ...]``, and a
-scalar has ``[B]``. Values that depend on no input have the array of their type, without B.
+scalar has ``[B]``. Values that depend on no input have the array of their type, without B. In a
+graph without batch axis all arrays have the shapes of their types.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ def evaluate(
 ) -> dict[str, Array]:
     """Outputs by their names, and the values named in `keep`, for a batch of samples.
 
-    `inputs` has one array ``[B, ...]`` for each graph input. An output that depends on no input
+    `inputs` has one array ``[B, ...]`` for each graph input, or one of exactly the shape of its
+    type if the graph is not batched. An output that depends on no input
     is repeated for each sample. Raises `InputError` where names, shapes or dtypes do not fit.
     """
     run = _Run(graph, inputs)
@@ -73,12 +75,14 @@ class _Run:
 
     def repeated(self, value: Value, array: Array) -> Array:
         """The array with an entry a sample, also if the value depends on no input."""
-        if value.name not in self._fixed:
+        if value.name not in self._fixed or not self._graph.batched:
             return array
         return _joined([array] * self._batch)
 
     def _evaluate(self, node: Node) -> tuple[Array, ...]:
         arrays = [self.values[operand.name] for operand in node.operands]
+        if not self._graph.batched:
+            return _apply(node, arrays, 1)
         fixed = [operand.name in self._fixed for operand in node.operands]
         if all(fixed):
             self._fixed.update(result.name for result in node.results)
@@ -129,6 +133,10 @@ def _apply(node: Node, arrays: list[Array], batch: int) -> tuple[Array, ...]:
 
 def _batch_size(graph: Graph, inputs: Mapping[str, Array]) -> int:
     _check_names(graph, inputs)
+    if not graph.batched:
+        for value in graph.inputs:
+            _expect_shape(value, inputs[value.name])
+        return 1
     sizes = {value.name: _samples(value, inputs[value.name]) for value in graph.inputs}
     if len(set(sizes.values())) > 1:
         listed = ", ".join(f"{name!r}: {size}" for name, size in sizes.items())
@@ -146,10 +154,24 @@ def _check_names(graph: Graph, inputs: Mapping[str, Array]) -> None:
     )
 
 
-def _samples(value: Value, array: Array) -> int:
-    shape, dtype = value.type.shape, value.type.dtype.numpy
+def _expect_shape(value: Value, array: Array) -> None:
+    _expect_dtype(value, array)
+    if array.shape != value.type.shape:
+        raise InputError(
+            f"input {value.name!r} must have shape {list(value.type.shape)}, "
+            f"found {list(array.shape)}"
+        )
+
+
+def _expect_dtype(value: Value, array: Array) -> None:
+    dtype = value.type.dtype.numpy
     if array.dtype != dtype:
         raise InputError(f"input {value.name!r} must be {dtype}, found {array.dtype}")
+
+
+def _samples(value: Value, array: Array) -> int:
+    _expect_dtype(value, array)
+    shape = value.type.shape
     if array.ndim != len(shape) or array.shape[1:] != shape[1:] or not len(array):
         expected = ", ".join(("B", *(str(extent) for extent in shape[1:])))
         raise InputError(

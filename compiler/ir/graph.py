@@ -51,7 +51,9 @@ class Graph:
     """A network. Every operand is an input, a constant or a result of an earlier node.
 
     `output_names` are the names by which the user knows the outputs; passes may rename the
-    values behind them.
+    values behind them. With `batched` axis 0 of every computed value is the batch, for which types
+    say 1; without it types are what arrays are, and no axis is special. Only batched graphs can
+    be compiled.
     """
 
     name: str
@@ -60,6 +62,7 @@ class Graph:
     output_names: tuple[str, ...]
     nodes: tuple[Node, ...]
     constants: Mapping[str, Array] = field(default_factory=dict)
+    batched: bool = True
 
     @cached_property
     def _producers(self) -> dict[str, Node]:
@@ -94,6 +97,7 @@ class Graph:
         return (
             (self.name, self.inputs, self.outputs, self.output_names, self.nodes)
             == (other.name, other.inputs, other.outputs, other.output_names, other.nodes)
+            and self.batched == other.batched
             and self.constants.keys() == other.constants.keys()
             and all(np.array_equal(a, other.constants[k]) for k, a in self.constants.items())
         )

@@ -39,12 +39,24 @@ class Op:
         """Types of the results; raises `OpError` where the operands do not fit."""
         raise NotImplementedError
 
+    def batch_problem(self, operands: Sequence[TensorType]) -> str:
+        """Why samples would not stay apart if axis 0 is a batch; empty where they do."""
+        return ""
+
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """Results for a batch: axis 0 of each non-constant input counts samples.
 
         `types` are those of the operands, with the batch axis 1.
         """
         raise NotImplementedError
+
+
+class WholeOp(Op):
+    """An operator to which axis 0 is an axis like all others: only for graphs without batch."""
+
+    def batch_problem(self, operands: Sequence[TensorType]) -> str:
+        """That it exists only without a batch axis."""
+        return "axis 0 would be the batch, which this operator does not keep apart"
 
 
 class OpError(Exception):

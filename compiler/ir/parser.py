@@ -62,7 +62,8 @@ class _Reader:
         names = self._strings(function, f"{PREFIX}output_names", default)
         title = function.attributes.get(f"{PREFIX}name", "main")
         nodes = tuple(self._nodes)
-        return Graph(str(title), inputs, outputs, names, nodes, self._constants)
+        batched = function.attributes.get(f"{PREFIX}batched", True) is not False
+        return Graph(str(title), inputs, outputs, names, nodes, self._constants, batched)
 
     def _only(self, operation: Operation, name: str, inner: str) -> Operation:
         """The only operation inside `operation`, which has one region."""

@@ -68,6 +68,8 @@ class _Printer:
             "name": quote(self._graph.name),
             "output_names": write_attribute(self._graph.output_names),
         }
+        if not self._graph.batched:
+            entries["batched"] = write_attribute(False)
         names = tuple(value.name for value in self._graph.inputs)
         if any(self._ids[name] != name for name in names):
             entries["arg_names"] = write_attribute(names)

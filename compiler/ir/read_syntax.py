@@ -214,8 +214,9 @@ class _Builder(Transformer[Token, Module]):
     def quant(self, token: Token) -> QuantParams:
         return _checked(token, read_quant)
 
-    def dense(self, elements: Any, type_: Token) -> Dense:
-        made = Dense(() if elements is None else elements, _checked(type_, read_type))
+    def dense(self, *parts: Any) -> Dense:
+        *elements, type_ = (part for part in parts if part is not None)
+        made = Dense(elements[0] if elements else (), _checked(type_, read_type))
         _checked(type_, lambda _: made.array())
         return made
 

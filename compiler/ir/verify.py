@@ -3,7 +3,8 @@
 1. Names of values are unique; operands are defined before they are used, with the same type.
 2. Constants have the dtype and shape of their type, and codes lie in the range of their bits.
 3. Results have the types that the operator infers from its operands.
-4. Inputs have batch axis 1; outputs are defined, and their names are unique.
+4. In a batched graph inputs have batch axis 1, and operators keep samples apart; outputs are
+   defined, and their names are unique.
 5. Quantization parameters fit the tensor and are float32.
 6. With a stage given, each operator is legal in it.
 """
@@ -51,7 +52,7 @@ class _Verifier:
         yield from self._outputs()
 
     def _input(self, value: Value) -> Iterator[str]:
-        if value.type.shape[:1] != (1,):
+        if self._graph.batched and value.type.shape[:1] != (1,):
             yield f"input {value.name!r}: batch axis 0 must be 1, found shape {value.type.shape}"
         yield from self._define(value)
 
@@ -65,7 +66,7 @@ class _Verifier:
         found = [text for operand in node.operands for text in self._use(operand)]
         yield from found
         if not found:
-            yield from _inference(node)
+            yield from _inference(node, self._graph.batched)
         for result in node.results:
             yield from self._define(result)
         if self._stage is not None and not self._stage & node.op.stages:
@@ -101,15 +102,19 @@ class _Verifier:
             yield from (f"output: {problem}" for problem in self._use(value))
 
 
-def _inference(node: Node) -> Iterator[str]:
+def _inference(node: Node, batched: bool) -> Iterator[str]:
+    operands = [operand.type for operand in node.operands]
     try:
-        expected = node.op.infer([operand.type for operand in node.operands])
+        expected = node.op.infer(operands)
     except OpError as error:
         yield str(error)
         return
     found = tuple(result.type for result in node.results)
     if found != tuple(expected):
         yield f"results are {_listed(found)}, but the operator infers {_listed(expected)}"
+    problem = node.op.batch_problem(operands) if batched else ""
+    if problem:
+        yield problem
 
 
 def _listed(types: tuple[TensorType, ...]) -> str:

@@ -10,6 +10,7 @@ from .instruments import (
     Statistics,
     Timing,
     TreeDump,
+    stage,
 )
 from .pipeline import PassError, Pipeline
 from .registry import builtin_passes, find_pass
@@ -30,4 +31,5 @@ __all__ = [
     "builtin_passes",
     "find_pass",
     "read_reproducer",
+    "stage",
 ]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
@@ -15,6 +16,12 @@ from .base import Pass
 
 class Instrument:
     """Sees every pass of a pipeline and changes nothing. Subclasses override what they need."""
+
+    def begin(self, stage: str) -> None:
+        """A stage beside the passes begins, such as ``import`` or ``emit``."""
+
+    def end(self, stage: str) -> None:
+        """The stage has ended without an error."""
 
     def start(self, passes: tuple[Pass, ...]) -> None:
         """A run of these passes begins."""
@@ -29,12 +36,31 @@ class Instrument:
         """`pass_` raised `error` on `graph`, or gave a graph that breaks the rules."""
 
 
+@contextmanager
+def stage(name: str, instruments: Iterable[Instrument]) -> Iterator[None]:
+    """Tell instruments that a stage beside the passes runs."""
+    watching = tuple(instruments)
+    for instrument in watching:
+        instrument.begin(name)
+    yield
+    for instrument in watching:
+        instrument.end(name)
+
+
 @dataclass
 class Timing(Instrument):
-    """Wall time of each pass, with its verification, in seconds."""
+    """Wall time of each stage and of each pass, with its verification, in seconds."""
 
     seconds: list[tuple[str, float]] = field(default_factory=list)
     _began: float = 0.0
+
+    def begin(self, stage: str) -> None:
+        """Start the clock."""
+        self._began = perf_counter()
+
+    def end(self, stage: str) -> None:
+        """Stop the clock."""
+        self.seconds.append((stage, perf_counter() - self._began))
 
     def before(self, pass_: Pass, graph: Graph) -> None:
         """Start the clock."""
@@ -45,11 +71,11 @@ class Timing(Instrument):
         self.seconds.append((pass_.name, perf_counter() - self._began))
 
     def table(self) -> str:
-        """A line a pass with seconds and share, in the order of running, and the total."""
+        """A line a stage or pass with seconds and share, in order of running, and the total."""
         total = sum(seconds for _, seconds in self.seconds)
         width = max((len(name) for name, _ in (*self.seconds, ("total", 0.0)))) + 2
         rows = [
-            f"{name:<{width}}{seconds:>9.4f} s {seconds / total:>7.1%}"
+            f"{name:<{width}}{seconds:>9.4f} s {seconds / (total or 1.0):>7.1%}"
             for name, seconds in self.seconds
         ]
         return "\n".join([*rows, f"{'total':<{width}}{total:>9.4f} s"])

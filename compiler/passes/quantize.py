@@ -7,10 +7,11 @@ from typing import ClassVar
 
 from imcc.isa.target import RequantMode
 
-from ..errors import InputError, VerificationError
-from ..ir import Graph, Stage
+from ..errors import InputError, UnsupportedError, VerificationError
+from ..ir import Graph, Node, Stage
 from ..quantize.calibration import Method
 from ..quantize.quantize import Options, calibrate_activations, quantize_with
+from ..quantize.state import float_nodes, holds_codes
 from .base import Pass, PassContext
 
 
@@ -21,7 +22,7 @@ class Quantize(Pass):
     `method` says how ranges come from calibration data: `min-max`, `percentile` (which keeps
     `percentile` percent) or `mse`; outputs of the network are never clipped. `requant` is the
     datapath of the output stage and `multiplier_bits` its width in mode `fixed`; by default both
-    are those of the target.
+    are those of the target. Models that are quantized already keep their quantization.
     """
 
     name: ClassVar[str] = "quantize"
@@ -38,7 +39,11 @@ class Quantize(Pass):
         self._options(PassContext())
 
     def run(self, graph: Graph, context: PassContext) -> Graph:
-        """The graph on codes."""
+        """The graph on codes; a graph that is on codes already stays as it is, with a note."""
+        if holds_codes(graph):
+            _expect_no_floats(graph)
+            context.notes.append("quantize: the graph is quantized already and stays as it is")
+            return graph
         options = self._options(context)
         if not context.activations:
             if context.samples is None:
@@ -49,7 +54,7 @@ class Quantize(Pass):
 
     def ensures(self, graph: Graph) -> None:
         """No operator that works on floats only is left."""
-        left = [node.label for node in graph.nodes if not node.op.stages & Stage.QUANTIZED]
+        left = [node.label for node in graph.nodes if not _is_on_codes(node)]
         if left:
             raise VerificationError(f"nodes that are not quantized: {', '.join(left)}")
 
@@ -66,4 +71,20 @@ class Quantize(Pass):
             self.percentile,
             RequantMode.FLOAT24 if mode is None else mode,
             24 if bits is None else bits,
+        )
+
+
+def _is_on_codes(node: Node) -> bool:
+    return bool(node.op.stages & (Stage.QUANTIZED | Stage.TILED))
+
+
+def _expect_no_floats(graph: Graph) -> None:
+    """Raise `UnsupportedError` naming what is left in floats in a quantized model."""
+    left = float_nodes(graph)
+    if left:
+        listed = "\n".join(f"  {node.label}: imcc.{node.op.name}" for node in left)
+        raise UnsupportedError(
+            f"the model is quantized in part; these nodes still compute real values:\n{listed}\n"
+            "  = help: quantize the whole model, with a QuantizeLinear behind each operator, or\n"
+            "    start from its float form and let imcc quantize it"
         )

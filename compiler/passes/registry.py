@@ -16,6 +16,7 @@ from .base import Pass
 GROUP = "imcc.passes"
 
 _PLACES = {
+    "adopt-quantization": "passes.adopt_quantization:AdoptQuantization",
     "fold-constants": "passes.fold_constants:FoldConstants",
     "fold-batch-norm": "passes.fold_batch_norm:FoldBatchNorm",
     "canonicalize": "passes.canonicalize:Canonicalize",

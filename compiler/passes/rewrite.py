@@ -18,8 +18,8 @@ class Rewriter(GraphBuilder):
     A rule that cannot fire although its pattern is there says why with `note`.
     """
 
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, batched: bool = True) -> None:
+        super().__init__(name, batched)
         self.notes: list[str] = []
         self._producers: dict[str, Node] = {}
         self._uses: Counter[str] = Counter()
@@ -70,7 +70,7 @@ Rules = Mapping[type[Op], Sequence[Rule]]
 
 def rewrite(graph: Graph, rules: Rules, notes: list[str] | None = None) -> Graph:
     """Apply to each node the first rule of its operator that fires, in one sweep."""
-    builder = Rewriter(graph.name)
+    builder = Rewriter(graph.name, graph.batched)
     new: dict[str, Value] = {}
     uses = Counter(operand.name for node in graph.nodes for operand in node.operands)
     uses.update(output.name for output in graph.outputs)
@@ -89,12 +89,9 @@ def rewrite(graph: Graph, rules: Rules, notes: list[str] | None = None) -> Graph
         enter(value, builder.input(value.name, value.type))
     for node in graph.nodes:
         operands = tuple(mapped(operand) for operand in node.operands)
-        result = _first(builder, rules.get(type(node.op), ()), node, operands)
-        if result is None:
-            result = builder.add(node.op, operands, node.result.name, node.origin)
-        elif result in operands:
-            builder.count_uses(result, -1)  # the node that read it is gone
-        enter(node.result, result)
+        results = _rewritten(builder, rules.get(type(node.op), ()), node, operands)
+        for old, value in zip(node.results, results, strict=True):
+            enter(old, value)
     outputs = [mapped(output) for output in graph.outputs]
     if notes is not None:
         notes.extend(note for note in builder.notes if note not in notes)
@@ -113,6 +110,21 @@ def rewrite_until_settled(graph: Graph, rules: Rules, notes: list[str] | None = 
             break
         graph = after
     return graph
+
+
+def _rewritten(
+    builder: Rewriter, rules: Sequence[Rule], node: Node, operands: tuple[Value, ...]
+) -> tuple[Value, ...]:
+    """What takes the place of a node's results; rules are about nodes with one."""
+    if len(node.results) != 1:
+        names = [value.name for value in node.results]
+        return builder.add_many(node.op, operands, names, node.origin)
+    found = _first(builder, rules, node, operands)
+    if found is None:
+        return (builder.add(node.op, operands, node.result.name, node.origin),)
+    if found in operands:
+        builder.count_uses(found, -1)  # the node that read it is gone
+    return (found,)
 
 
 def _first(

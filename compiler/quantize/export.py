@@ -16,7 +16,7 @@ import onnx
 from ..errors import UnsupportedError
 from ..ir import Graph, Node, Op
 from ..ir.ops.pooling import MaxPool
-from ..ir.ops.quant import Dequantize, Quantize
+from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.quantized import (
     QAdd,
     QAveragePool,
@@ -77,6 +77,11 @@ def _quantize(writer: OnnxWriter, node: Node) -> str:
     params = node.op.output
     real = writer.tensor(node.operands[0])
     return writer.codes(real, params, node.result.name, params.low, params.high)
+
+
+def _border(writer: OnnxWriter, node: Node) -> str:
+    """Codes of inputs and outputs are what they are."""
+    return writer.tensor(node.operands[0])
 
 
 def _dequantize(writer: OnnxWriter, node: Node) -> str:
@@ -297,6 +302,8 @@ _FUNCTIONS: dict[type[Op], _Function] = {
 _EXPORTS: dict[type[Op], Callable[[OnnxWriter, Node], str]] = {
     Quantize: _quantize,
     Dequantize: _dequantize,
+    Enter: _border,
+    Leave: _border,
     QConv: _conv,
     QMatMul: _matmul,
     QAdd: _arithmetic("Add"),

@@ -138,11 +138,19 @@ def _only_source(graph: Graph, value: Value) -> Value | None:
         value = producer.operands[0]
 
 
+def unsupported(graph: Graph) -> list[tuple[Node, str]]:
+    """The nodes of a float graph that cannot be quantized, each with the reason."""
+    reasons = [(node, _reason(graph, node)) for node in graph.nodes]
+    return [(node, reason) for node, reason in reasons if reason]
+
+
 def _check_supported(graph: Graph) -> None:
+    if not graph.batched:
+        raise UnsupportedError(
+            "the graph has no batch axis; only graphs that were imported with one can be quantized"
+        )
     problems = [
-        f"  {node.label}: {type(node.op).__name__}{_reason(graph, node)}"
-        for node in graph.nodes
-        if _reason(graph, node)
+        f"  {node.label}: {type(node.op).__name__}{reason}" for node, reason in unsupported(graph)
     ]
     if problems:
         raise UnsupportedError("these nodes cannot be quantized:\n" + "\n".join(problems))
@@ -154,6 +162,8 @@ def _reason(graph: Graph, node: Node) -> str:
         return " is not folded; run fold-batch-norm and lower-batch-norm first"
     if not isinstance(node.op, SUPPORTED):
         return " has no integer form"
+    if isinstance(node.op, AveragePool) and set(node.op.dilations or ()) - {1}:
+        return " has a window with gaps"
     computed = [graph.constant(operand) is None for operand in node.operands]
     if isinstance(node.op, Conv | MatMul) and any(computed[1:]):
         return " has computed weights; they must be constant"

@@ -1,7 +1,8 @@
 """onnxruntime as the outside witness of quantized graphs.
 
 Session options are pinned: all optimizations, so that the integer kernels run; exact 8-bit
-products on every x86 processor; one thread.
+products on every x86 processor; one thread. The model is what imcc exports, or a quantized model
+as the user has it.
 """
 
 from __future__ import annotations
@@ -14,16 +15,19 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
+from onnx import TensorProto, numpy_helper
 
 from ..ir import Array
 
 _ERRORS_ONLY = 3
+_NIBBLES = (TensorProto.INT4, TensorProto.UINT4)
 _EXACT = frozenset(
     {
         "QuantizeLinear",
         "DequantizeLinear",
         "QGemm",
         "QLinearConv",
+        "QLinearMatMul",
         "QLinearAdd",
         "QLinearMul",
         "QLinearConcat",
@@ -34,6 +38,7 @@ _EXACT = frozenset(
         "QLinearSoftmax",
         "Clip",
         "Concat",
+        "Flatten",
         "Identity",
         "MaxPool",
         "NhwcMaxPool",
@@ -41,7 +46,9 @@ _EXACT = frozenset(
         "Relu",
         "Reshape",
         "Slice",
+        "Squeeze",
         "Transpose",
+        "Unsqueeze",
     }
 )
 
@@ -49,19 +56,32 @@ _EXACT = frozenset(
 class OnnxRuntimeWitness:
     """Runs a quantized ONNX model, and tells with which kernels."""
 
-    def __init__(self, model: onnx.ModelProto) -> None:
+    def __init__(self, model: onnx.ModelProto, signed: bool = False) -> None:
+        """`signed` says that activations of the model are int8."""
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "optimized.onnx"
-            options = _options()
+            options = _options(signed)
             options.optimized_model_filepath = str(path)
             self._session = onnxruntime.InferenceSession(
                 model.SerializeToString(), options, providers=["CPUExecutionProvider"]
             )
             self._optimized = onnx.load(path)
+        shapes = [entry.shape for entry in self._session.get_inputs()]
+        self._single = any(shape and shape[0] == 1 for shape in shapes)
         self._outputs = [output.name for output in model.graph.output]
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Outputs by name."""
+        """Outputs by name; sample by sample where the batch of the model is fixed."""
+        count = len(next(iter(inputs.values())))
+        if not self._single or count == 1:
+            return self._run(inputs)
+        parts = [
+            self._run({name: array[i : i + 1] for name, array in inputs.items()})
+            for i in range(count)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in self._outputs}
+
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         results = self._session.run(self._outputs, dict(inputs))
         return {
             name: np.asarray(result) for name, result in zip(self._outputs, results, strict=True)
@@ -79,10 +99,27 @@ class OnnxRuntimeWitness:
         return tuple(node.name for node in nodes if node.op_type not in _EXACT)
 
 
-def _options() -> onnxruntime.SessionOptions:
+def widened(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with its 4-bit weights in bytes, for which alone there are integer kernels."""
+    wide = onnx.ModelProto()
+    wide.CopyFrom(model)
+    for tensor in wide.graph.initializer:
+        if tensor.data_type in _NIBBLES:
+            codes = numpy_helper.to_array(tensor).astype(np.int8)
+            tensor.CopyFrom(numpy_helper.from_array(codes, tensor.name))
+    return wide
+
+
+def _options(signed: bool) -> onnxruntime.SessionOptions:
+    """Integer kernels, exact on every processor.
+
+    Products of signed activations are exact everywhere, once they are allowed. The option that
+    makes unsigned ones exact rewrites weights, and fails on models that share zero points.
+    """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    options.add_session_config_entry("session.x64quantprecision", "1")
+    option = "session.qdqisint8allowed" if signed else "session.x64quantprecision"
+    options.add_session_config_entry(option, "1")
     options.intra_op_num_threads = 1
     options.log_severity_level = _ERRORS_ONLY
     return options

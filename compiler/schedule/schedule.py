@@ -57,7 +57,7 @@ def memory_check(graph: Graph, target: Target) -> Callable[[int, tuple[Node, ...
         ]
         residence = settle(graph, sites)
         asked = _all_requests(graph, sites, residence)
-        return peak(_allocate_all(residence, asked).get(core, ())) <= limit
+        return peak(allocate(_intervals(residence, asked).get(core, []))) <= limit
 
     return fits
 
@@ -99,6 +99,13 @@ def _allocate_all(
     residence: Residence, asked: Sequence[Iterable[Request]]
 ) -> dict[int, tuple[Placed, ...]]:
     """Addresses for all tensors and, with bands of one row, all working memory, by core."""
+    return {core: allocate(items) for core, items in _intervals(residence, asked).items()}
+
+
+def _intervals(
+    residence: Residence, asked: Sequence[Iterable[Request]]
+) -> dict[int, list[Interval]]:
+    """What is to be placed, by core."""
     intervals: dict[int, list[Interval]] = defaultdict(list)
     for (name, core), replica in residence.replicas.items():
         size = replica.layout.size
@@ -106,7 +113,7 @@ def _allocate_all(
     for index, task_requests in enumerate(asked):
         for core, size in _scratch_sizes(task_requests, band=1).items():
             intervals[core].append(Interval((f"{_SCRATCH}{index}", core), size, index, index))
-    return {core: allocate(items) for core, items in intervals.items()}
+    return intervals
 
 
 def _scratch_sizes(task_requests: Iterable[Request], band: int) -> dict[int, int]:

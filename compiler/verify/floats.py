@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 
 from ..driver import Model
@@ -49,3 +50,10 @@ def _source(model: Model) -> str | bytes:
     if isinstance(model, (str, Path)):
         return str(model)
     return model if isinstance(model, bytes) else model.SerializeToString()
+
+
+def onnx_model(model: Model) -> onnx.ModelProto:
+    """A model as a message, weights in files beside it included."""
+    if isinstance(model, (str, Path)):
+        return onnx.load(model)
+    return onnx.load_model_from_string(model) if isinstance(model, bytes) else model

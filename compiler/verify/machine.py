@@ -6,17 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from imcc.isa import Program
+from imcc.isa import ElementType, Program
 from imcc.runtime import Machine
 
 from ..data import Samples, find_beside, load_samples, random_samples
 from ..ir import Array, DType, TensorType, Value
 
+_CODES = {ElementType.U8: DType.U8, ElementType.I8: DType.I8}
+
 
 def program_inputs(program: Program) -> tuple[Value, ...]:
-    """The inputs of a program as float values, for reading samples."""
+    """The inputs of a program as values, for reading samples: reals, or the codes themselves."""
     return tuple(
-        Value(binding.name, TensorType(DType.F32, binding.shape)) for binding in program.inputs
+        Value(b.name, TensorType(DType.F32 if b.scale else _CODES[b.element], b.shape))
+        for b in program.inputs
     )
 
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from imcc.isa.instructions import Load, Store
 
-from ...ir.ops.quant import Dequantize, Quantize
+from ...ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ...schedule.task import Task
 from ..emitter import Emitter, emits
 from ..view import memory_order
 
 
+@emits(Enter)
 @emits(Quantize)
 def emit_input(emitter: Emitter, task: Task) -> None:
-    """Load the codes of a graph input; the host has quantized them."""
+    """Load the codes of a graph input; the host has quantized them, or given them as codes."""
     value = task.node.result
     order = memory_order(value.type.rank)
     source = emitter.bindings[task.node.operands[0].name].stream(order)
@@ -21,9 +22,10 @@ def emit_input(emitter: Emitter, task: Task) -> None:
     code.emit(Load(code.stream(target), code.stream(source)))
 
 
+@emits(Leave)
 @emits(Dequantize)
 def emit_output(emitter: Emitter, task: Task) -> None:
-    """Store the codes of a graph output; the host turns them into real values."""
+    """Store the codes of a graph output; the host turns them into real values, if it wants."""
     value = task.node.operands[0]
     order = memory_order(value.type.rank)
     target = emitter.bindings[task.node.result.name].stream(order)

@@ -103,6 +103,8 @@ def _affine(conversion: Conversion, kind: _Arithmetic) -> Value | None:
     for constant, make in ((1, kind.right), (0, kind.left)):
         if not conversion.is_constant(constant) or conversion.is_constant(1 - constant):
             continue
+        if conversion.codes_of(constant) is not None:
+            return None  # arithmetic of codes in a quantized model
         number = _number(conversion, constant)
         x = conversion.value(1 - constant)
         if (
@@ -130,12 +132,12 @@ def _bound(conversion: Conversion) -> tuple[Value, float]:
 def _aligned(conversion: Conversion, values: list[Value]) -> list[Value]:
     """Give computed operands the same number of axes, so that their batch axes meet."""
     rank = max(value.type.rank for value in values)
-    return [_lifted(conversion, value, rank) for value in values]
+    return [_lifted(conversion, index, value, rank) for index, value in enumerate(values)]
 
 
-def _lifted(conversion: Conversion, value: Value, rank: int) -> Value:
+def _lifted(conversion: Conversion, index: int, value: Value, rank: int) -> Value:
     missing = rank - value.type.rank
-    if not missing or conversion.builder.is_constant(value):
+    if not missing or conversion.is_constant(index):
         return value
     shape = (1,) * missing + value.type.shape
     return conversion.emit(Reshape(shape), value, step="aligned")

@@ -57,7 +57,7 @@ def size(conversion: Conversion) -> Array:
 @folds("ConstantOfShape")
 def constant_of_shape(conversion: Conversion) -> Array:
     """One number everywhere."""
-    extents = _extents(conversion, 0)
+    extents = given_extents(conversion, 0)
     found = conversion.attribute("value", AttributeProto.TENSOR)
     value: Array = np.zeros(1, np.float32) if found is None else conversion.tensors.read(found.t)
     if value.size != 1:
@@ -69,8 +69,8 @@ def constant_of_shape(conversion: Conversion) -> Array:
 @folds("Expand")
 def expand(conversion: Conversion) -> Array:
     """Broadcast to a shape."""
-    array, target = conversion.array(0, "data"), _extents(conversion, 1)
-    extents = _broadcast(conversion, array.shape, target)
+    array, target = conversion.array(0, "data"), given_extents(conversion, 1)
+    extents = broadcast_extents(conversion, array.shape, target)
     expect_fold_size(conversion, extents, array.itemsize)
     return np.broadcast_to(array, extents).copy()
 
@@ -78,7 +78,7 @@ def expand(conversion: Conversion) -> Array:
 @folds("Tile")
 def tile(conversion: Conversion) -> Array:
     """Repeat along each axis."""
-    array, repeats = conversion.array(0, "data"), _extents(conversion, 1)
+    array, repeats = conversion.array(0, "data"), given_extents(conversion, 1)
     if len(repeats) != array.ndim:
         raise Rejection("IMC0209", f"Tile needs {array.ndim} repeats, got {len(repeats)}")
     extents = [extent * count for extent, count in zip(array.shape, repeats, strict=True)]
@@ -130,7 +130,7 @@ def cast(conversion: Conversion) -> Array:
 def where(conversion: Conversion) -> Array:
     """Choose element by element."""
     condition, yes, no = conversion.arrays()
-    extents = _broadcast(conversion, condition.shape, yes.shape, no.shape)
+    extents = broadcast_extents(conversion, condition.shape, yes.shape, no.shape)
     expect_fold_size(conversion, extents, yes.itemsize)
     return np.where(condition.astype(bool), yes, no)
 
@@ -198,7 +198,7 @@ def binary(conversion: Conversion) -> Array:
         raise Rejection("IMC0210", f"{conversion.node.op_type} lacks operand 0")
     result = arrays[0]
     for array in arrays[1:]:
-        extents = _broadcast(conversion, result.shape, array.shape)
+        extents = broadcast_extents(conversion, result.shape, array.shape)
         expect_fold_size(conversion, extents, result.itemsize)
         with np.errstate(all="ignore"):
             result = np.asarray(function(result, array))
@@ -212,14 +212,16 @@ def unary(conversion: Conversion) -> Array:
         return np.asarray(_UNARY[conversion.node.op_type](conversion.array(0, "data")))
 
 
-def _extents(conversion: Conversion, index: int) -> tuple[int, ...]:
+def given_extents(conversion: Conversion, index: int) -> tuple[int, ...]:
+    """A constant operand that is a shape."""
     extents = conversion.integers(index, "shape")
     if min([0, *extents]) < 0:
         raise Rejection("IMC0209", f"{conversion.node.op_type} gets extents {list(extents)}")
     return extents
 
 
-def _broadcast(conversion: Conversion, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+def broadcast_extents(conversion: Conversion, *shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape to which these shapes broadcast."""
     rank = max(map(len, shapes))
     padded = [(1,) * (rank - len(shape)) + shape for shape in shapes]
     extents = tuple(next((e for e in column if e != 1), 1) for column in zip(*padded, strict=True))

@@ -70,9 +70,9 @@ def gemm(conversion: Conversion) -> Value:
     alpha, beta = conversion.real("alpha", 1.0), conversion.real("beta", 1.0)
     x, matrix = conversion.value(0), conversion.floats(1, "matrix")
     _expect_rank(conversion, x, matrix)
-    if conversion.integer("transB", 0):
-        matrix = matrix.T
-    weights = conversion.constant(_scaled(matrix, alpha), conversion.node.proto.input[1])
+    transposed = bool(conversion.integer("transB", 0))
+    weights = _matrix(conversion, matrix, transposed, alpha)
+    matrix = matrix.T if transposed else matrix
     if not conversion.has(2):
         return conversion.emit(MatMul(), x, weights)
     if not conversion.is_constant(2):
@@ -81,10 +81,25 @@ def gemm(conversion: Conversion) -> Value:
     columns = matrix.shape[1]
     if bias.ndim > 2 or bias.shape not in ((), (1,), (columns,), (1, 1), (1, columns)):
         raise conversion.reject_batch(f"with a bias of shape {list(bias.shape)}")
+    return conversion.emit(MatMul(), x, weights, _row(conversion, bias, columns, beta))
+
+
+def _matrix(conversion: Conversion, matrix: Array, transposed: bool, alpha: float) -> Value:
+    """The weights of Gemm; those of the model are codes if nothing is multiplied."""
+    name, codes = conversion.node.proto.input[1], conversion.codes_of(1)
+    if codes is not None and alpha == 1:
+        return conversion.dequantized(codes.transposed((1, 0)) if transposed else codes, name)
+    return conversion.constant(_scaled(matrix.T if transposed else matrix, alpha), name)
+
+
+def _row(conversion: Conversion, bias: Array, columns: int, beta: float) -> Value:
+    """The bias of Gemm as one number a column."""
+    name, codes = conversion.node.proto.input[2], conversion.codes_of(2)
+    flat = codes.reshaped((columns,)) if codes is not None and bias.size == columns else None
+    if flat is not None and beta == 1:
+        return conversion.dequantized(flat, name)
     row = np.broadcast_to(_scaled(bias, beta), (1, columns)).reshape(columns)
-    return conversion.emit(
-        MatMul(), x, weights, conversion.constant(row, conversion.node.proto.input[2])
-    )
+    return conversion.constant(row, name)
 
 
 def _gemm_with_computed_bias(
@@ -119,8 +134,13 @@ def matmul(conversion: Conversion) -> Value:
         column = conversion.constant(weights[:, None], conversion.node.proto.input[1])
         product = conversion.emit(MatMul(), x, column, step="product")
         return conversion.emit(Reshape(product.type.shape[:-1]), product)
-    matrix = _as_matrix(conversion, weights, x.type.rank)
-    return conversion.emit(MatMul(), x, conversion.constant(matrix, conversion.node.proto.input[1]))
+    matrix, name = _as_matrix(conversion, weights, x.type.rank), conversion.node.proto.input[1]
+    codes = conversion.codes_of(1)
+    flat = codes.reshaped(matrix.shape) if codes is not None else None
+    kernel = (
+        conversion.constant(matrix, name) if flat is None else conversion.dequantized(flat, name)
+    )
+    return conversion.emit(MatMul(), x, kernel)
 
 
 def _matmul_from_left(conversion: Conversion) -> Value:

@@ -8,7 +8,7 @@ from ...ir.graph import Value
 from ...ir.ops.pooling import AveragePool, GlobalAveragePool, MaxPool
 from ...ir.ops.shape import Reshape, Transpose
 from ..conversion import Conversion, Rejection, normal_axes
-from ..registry import converts
+from ..registry import Form, converts
 from .windows import explicit_pads, kernel_shape, spatial_rank, window_ints
 
 
@@ -59,13 +59,13 @@ def average_pool(conversion: Conversion) -> Value:
     return conversion.emit(AveragePool(kernel, strides, pads, ceil, include), x)
 
 
-@converts("GlobalAveragePool", constraints=(spatial_rank,))
+@converts("GlobalAveragePool", constraints=(spatial_rank,), form=Form.BOTH)
 def global_average_pool(conversion: Conversion) -> Value:
     """Mean over all spatial axes."""
     return conversion.emit(GlobalAveragePool(), conversion.value(0))
 
 
-@converts("GlobalMaxPool", constraints=(spatial_rank,))
+@converts("GlobalMaxPool", constraints=(spatial_rank,), form=Form.BOTH)
 def global_max_pool(conversion: Conversion) -> Value:
     """A maximum whose window is the whole input."""
     x = conversion.value(0)

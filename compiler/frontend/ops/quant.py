@@ -11,9 +11,12 @@ from ...ir.graph import Value
 from ...ir.op import Array
 from ...ir.ops.quant import Dequantize, Quantize
 from ..conversion import Conversion, Rejection, normal_axis
+from ..dequantized import constant_codes
 from ..inputs import tensor_quantization
 from ..registry import converts, folds
 
+# onnxruntime's own, from before ONNX had 4 and 16 bits.
+_MICROSOFT = "com.microsoft::"
 _CODES = {np.dtype("u1"): False, np.dtype("i1"): True}
 
 
@@ -46,7 +49,7 @@ def codes_with_scale(conversion: Conversion) -> str | None:
     return None if here == quant else "with another scale than the codes have"
 
 
-@converts("QuantizeLinear", constraints=(one_scale, byte_codes))
+@converts("QuantizeLinear", f"{_MICROSOFT}QuantizeLinear", constraints=(one_scale, byte_codes))
 def quantize_linear(conversion: Conversion) -> Value:
     """Codes of an activation."""
     conversion.ignore("axis", "saturate")
@@ -58,7 +61,9 @@ def quantize_linear(conversion: Conversion) -> Value:
     return conversion.emit(Quantize(quant), conversion.value(0))
 
 
-@converts("DequantizeLinear", constraints=(one_scale, codes_with_scale))
+@converts(
+    "DequantizeLinear", f"{_MICROSOFT}DequantizeLinear", constraints=(one_scale, codes_with_scale)
+)
 def dequantize_linear(conversion: Conversion) -> Value:
     """Real values of an activation's codes."""
     conversion.ignore("axis")
@@ -66,16 +71,26 @@ def dequantize_linear(conversion: Conversion) -> Value:
     return conversion.emit(Dequantize(), conversion.value(0))
 
 
-@folds("DequantizeLinear")
+@folds("DequantizeLinear", f"{_MICROSOFT}DequantizeLinear")
 def fold_dequantize(conversion: Conversion) -> Array:
     """One scale, or one for each index of an axis."""
     _expect_plain(conversion)
     codes = conversion.array(0, "codes")
     scale, zero = _parameters(conversion, codes.ndim)
+    _remember(conversion, codes)
     return np.asarray((codes.astype(np.int64) - zero).astype(np.float32) * scale)
 
 
-@folds("QuantizeLinear")
+def _remember(conversion: Conversion, codes: Array) -> None:
+    """Keep the codes behind the result: weights stay what they are in the model."""
+    zero = conversion.array(2, "zero point") if conversion.has(2) else None
+    axis = conversion.integer("axis", 1) % max(codes.ndim, 1)
+    found = constant_codes(codes, conversion.array(1, "scale"), zero, axis)
+    if found is not None:
+        conversion.codes[conversion.node.proto.output[0]] = found
+
+
+@folds("QuantizeLinear", f"{_MICROSOFT}QuantizeLinear")
 def fold_quantize(conversion: Conversion) -> Array:
     """One scale, or one for each index of an axis."""
     conversion.ignore("saturate")
@@ -96,11 +111,11 @@ def _parameters(conversion: Conversion, rank: int) -> tuple[Array, Array]:
     given = conversion.array(2, "zero point") if conversion.has(2) else None
     zero: Array = np.zeros(scale.shape, np.int64) if given is None else given.astype(np.int64)
     axis = conversion.integer("axis", 1)
+    if scale.size == zero.size == 1:
+        return scale.reshape(()), zero.reshape(())
     if scale.shape != zero.shape or scale.ndim > 1:
         text = f"scale {list(scale.shape)} and zero point {list(zero.shape)} do not fit"
         raise Rejection("IMC0209", text, "both are numbers, or both vectors along one axis")
-    if scale.size == 1:
-        return scale.reshape(()), zero.reshape(())
     axis = normal_axis(conversion, axis, rank)
     if scale.size != conversion.type(0).shape[axis]:
         raise Rejection("IMC0209", f"{scale.size} scales do not fit axis {axis}")

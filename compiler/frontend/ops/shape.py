@@ -28,7 +28,7 @@ def reshape(conversion: Conversion) -> Result:
     x = conversion.value(0)
     target = conversion.integers(1, "shape")
     literal_zero = bool(conversion.integer("allowzero", 0))
-    return _reshaped(conversion, x, _resolve(conversion, x, target, literal_zero))
+    return reshaped(conversion, x, _resolve(conversion, x, target, literal_zero))
 
 
 def _resolve(
@@ -70,7 +70,7 @@ def flatten(conversion: Conversion) -> Result:
     axis = len(shape) if axis == len(shape) else normal_axis(conversion, axis, len(shape))
     if prod(shape[:axis]) != 1 or (axis != 1 and not conversion.single):
         raise conversion.reject_batch(f"from axis {axis}")
-    return _reshaped(conversion, x, (1, prod(shape[axis:])))
+    return reshaped(conversion, x, (1, prod(shape[axis:])))
 
 
 @converts("Transpose", constraints=(batch_stays_first,))
@@ -84,7 +84,7 @@ def transpose(conversion: Conversion) -> Value:
 def squeeze(conversion: Conversion) -> Result:
     """Axes of extent 1 vanish."""
     x = conversion.value(0)
-    axes = _axes(conversion)
+    axes = given_axes(conversion)
     if axes is None:
         axes = [axis for axis, extent in enumerate(x.type.shape) if extent == 1]
         axes = axes if conversion.single else axes[1:]
@@ -94,19 +94,19 @@ def squeeze(conversion: Conversion) -> Result:
     if any(x.type.shape[axis] != 1 for axis in gone):
         raise Rejection("IMC0209", f"Squeeze of axes {list(gone)} of {list(x.type.shape)}")
     kept = tuple(extent for axis, extent in enumerate(x.type.shape) if axis not in gone)
-    return _reshaped(conversion, x, kept)
+    return reshaped(conversion, x, kept)
 
 
 @converts("Unsqueeze")
 def unsqueeze(conversion: Conversion) -> Result:
     """New axes of extent 1."""
     x = conversion.value(0)
-    axes = _axes(conversion) or []
+    axes = given_axes(conversion) or []
     new = normal_axes(conversion, axes, x.type.rank + len(axes))
     if 0 in new and not conversion.single:
         raise conversion.reject_batch("at axis 0")
     rest = iter(x.type.shape)
-    return _reshaped(
+    return reshaped(
         conversion,
         x,
         tuple(1 if axis in new else next(rest) for axis in range(x.type.rank + len(new))),
@@ -127,7 +127,7 @@ def concat(conversion: Conversion) -> Value:
     return conversion.emit(Concat(axis), *values)
 
 
-def _axes(conversion: Conversion) -> list[int] | None:
+def given_axes(conversion: Conversion) -> list[int] | None:
     """Axes, which became an operand in operator set 13; None if they are not given."""
     by_attribute = conversion.ints("axes")
     if conversion.has(1):
@@ -135,7 +135,8 @@ def _axes(conversion: Conversion) -> list[int] | None:
     return None if by_attribute is None else list(by_attribute)
 
 
-def _reshaped(conversion: Conversion, x: Value, shape: tuple[int, ...]) -> Value:
+def reshaped(conversion: Conversion, x: Value, shape: tuple[int, ...]) -> Value:
+    """The value under another shape, if it differs."""
     return x if shape == x.type.shape else conversion.emit(Reshape(shape), x)
 
 
@@ -145,16 +146,24 @@ def _reshaped(conversion: Conversion, x: Value, shape: tuple[int, ...]) -> Value
 @folds("Reshape")
 def fold_reshape(conversion: Conversion) -> Array:
     """Any target shape."""
-    array, target = conversion.array(0, "data"), conversion.integers(1, "shape")
+    array = conversion.array(0, "data")
+    return array.reshape(whole_target(conversion, array.shape))
+
+
+def whole_target(conversion: Conversion, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that operand 1 means for a tensor of another shape."""
+    target = conversion.integers(1, "shape")
     literal_zero = bool(conversion.integer("allowzero", 0))
-    if not literal_zero and any(e == 0 for e in target[array.ndim :]):
-        raise Rejection("IMC0209", f"Reshape of {list(array.shape)} to {list(target)}")
-    copied = [array.shape[i] if e == 0 and not literal_zero else e for i, e in enumerate(target)]
-    known = prod(extent for extent in copied if extent != -1)
+    text = f"Reshape of {list(shape)} to {list(target)}"
+    if not literal_zero and any(e == 0 for e in target[len(shape) :]):
+        raise Rejection("IMC0209", text)
+    copied = [shape[i] if e == 0 and not literal_zero else e for i, e in enumerate(target)]
+    size, known = prod(shape), prod(extent for extent in copied if extent != -1)
     fits = copied.count(-1) < 2 and min([0, *copied]) >= -1
-    if not fits or (array.size % known if -1 in copied and known else array.size != known):
-        raise Rejection("IMC0209", f"Reshape of {list(array.shape)} to {list(target)}")
-    return array.reshape(copied)
+    if not fits or (size % known if -1 in copied and known else size != known):
+        raise Rejection("IMC0209", text)
+    rest = size // known if known else 0
+    return tuple(rest if extent == -1 else extent for extent in copied)
 
 
 @folds("Flatten")
@@ -179,7 +188,7 @@ def fold_transpose(conversion: Conversion) -> Array:
 @folds("Squeeze")
 def fold_squeeze(conversion: Conversion) -> Array:
     """Any axes of extent 1."""
-    array, axes = conversion.array(0, "data"), _axes(conversion)
+    array, axes = conversion.array(0, "data"), given_axes(conversion)
     if axes is None:
         return np.squeeze(array)
     gone = normal_axes(conversion, axes, array.ndim)
@@ -191,7 +200,7 @@ def fold_squeeze(conversion: Conversion) -> Array:
 @folds("Unsqueeze")
 def fold_unsqueeze(conversion: Conversion) -> Array:
     """Any new axes."""
-    array, axes = conversion.array(0, "data"), _axes(conversion) or []
+    array, axes = conversion.array(0, "data"), given_axes(conversion) or []
     return np.expand_dims(array, normal_axes(conversion, axes, array.ndim + len(axes)))
 
 

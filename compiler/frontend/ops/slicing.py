@@ -24,10 +24,10 @@ def constant_mode(conversion: Conversion) -> str | None:
 def slice_(conversion: Conversion) -> Result:
     """Bounds must be constant."""
     x = conversion.value(0)
-    slices = _slices(conversion, x.type.shape)
+    slices = given_slices(conversion, x.type.shape)
     if slices[0] not in (slice(0, 1, 1), slice(None)):
         raise conversion.reject_batch("of axis 0")
-    return _sliced(conversion, x, slices)
+    return sliced(conversion, x, slices)
 
 
 @converts("Split")
@@ -39,20 +39,21 @@ def split(conversion: Conversion) -> list[Result]:
         raise conversion.reject_batch("along axis 0")
     results: list[Result] = []
     start = 0
-    for index, extent in enumerate(_parts(conversion, x.type.shape[axis])):
+    for index, extent in enumerate(given_parts(conversion, x.type.shape[axis])):
         slices = [slice(0, e, 1) for e in x.type.shape]
         slices[axis] = slice(start, start + extent, 1)
         start += extent
         if conversion.wants(index):
-            results.append(_sliced(conversion, x, slices, conversion.node.proto.output[index]))
+            results.append(sliced(conversion, x, slices, conversion.node.proto.output[index]))
         else:
             results.append(x)
     return results
 
 
-def _sliced(
+def sliced(
     conversion: Conversion, x: Value, slices: Sequence[slice], name: str | None = None
 ) -> Value:
+    """The value, or a slice of it if anything is cut off."""
     bounds = [s.indices(extent) for s, extent in zip(slices, x.type.shape, strict=True)]
     if all(b == (0, extent, 1) for b, extent in zip(bounds, x.type.shape, strict=True)):
         return x
@@ -62,7 +63,7 @@ def _sliced(
     return conversion.builder.add(op, [x], name or conversion.name(), origin)
 
 
-def _slices(conversion: Conversion, shape: tuple[int, ...]) -> list[slice]:
+def given_slices(conversion: Conversion, shape: tuple[int, ...]) -> list[slice]:
     """A slice for each axis; operands since operator set 10, attributes before."""
     if conversion.has(1):
         starts, ends = conversion.integers(1, "starts"), conversion.integers(2, "ends")
@@ -86,7 +87,7 @@ def _bounds(bounds: slice, extent: int) -> tuple[int, int | None, int]:
     return start, (None if end < 0 else end), step
 
 
-def _parts(conversion: Conversion, extent: int) -> tuple[int, ...]:
+def given_parts(conversion: Conversion, extent: int) -> tuple[int, ...]:
     """Extents of the parts; an operand since operator set 13, an attribute before."""
     given = conversion.ints("split")
     if conversion.has(1):
@@ -105,7 +106,7 @@ def _parts(conversion: Conversion, extent: int) -> tuple[int, ...]:
 def pad(conversion: Conversion) -> Result:
     """Constant padding; negative amounts cut off."""
     x = conversion.value(0)
-    begin, end, value = _pads(conversion, x.type.rank)
+    begin, end, value = given_pads(conversion, x.type.rank)
     if begin[0] or end[0]:
         raise conversion.reject_batch("of axis 0")
     extents = x.type.shape
@@ -117,11 +118,11 @@ def pad(conversion: Conversion) -> Result:
         raise Rejection("IMC0209", f"Pad by {[*begin, *end]} leaves nothing of {list(extents)}")
     grown_begin, grown_end = (tuple(max(p, 0) for p in side) for side in (begin, end))
     grows = any(grown_begin) or any(grown_end)
-    x = _sliced(conversion, x, slices, conversion.name("cut" if grows else ""))
+    x = sliced(conversion, x, slices, conversion.name("cut" if grows else ""))
     return conversion.emit(Pad(grown_begin, grown_end, value), x) if grows else x
 
 
-def _pads(conversion: Conversion, rank: int) -> tuple[tuple[int, ...], tuple[int, ...], float]:
+def given_pads(conversion: Conversion, rank: int) -> tuple[tuple[int, ...], tuple[int, ...], float]:
     """Amounts before and after every axis and the constant; operands since operator set 11."""
     value = conversion.real("value", 0.0)
     pads = conversion.ints("pads")
@@ -143,6 +144,8 @@ def _pads(conversion: Conversion, rank: int) -> tuple[tuple[int, ...], tuple[int
 
 def _pad_value(conversion: Conversion) -> float:
     array = conversion.array(2, "the constant value")
+    if array.size == 0:
+        return 0.0
     if array.size != 1:
         raise Rejection("IMC0210", f"Pad has {array.size} constant values")
     return float(array.reshape(-1)[0])
@@ -155,7 +158,7 @@ def _pad_value(conversion: Conversion) -> float:
 def fold_slice(conversion: Conversion) -> Array:
     """Any axis."""
     array = conversion.array(0, "data")
-    return array[tuple(_slices(conversion, array.shape))]
+    return array[tuple(given_slices(conversion, array.shape))]
 
 
 @folds("Split")
@@ -163,7 +166,7 @@ def fold_split(conversion: Conversion) -> list[Array]:
     """Any axis."""
     array = conversion.array(0, "data")
     axis = normal_axis(conversion, conversion.integer("axis", 0), array.ndim)
-    parts = _parts(conversion, array.shape[axis])
+    parts = given_parts(conversion, array.shape[axis])
     return np.split(array, np.cumsum(parts[:-1]), axis)
 
 
@@ -173,7 +176,7 @@ def fold_pad(conversion: Conversion) -> Array:
     array = conversion.array(0, "data")
     if conversion.text("mode", "constant") != "constant":
         raise conversion.reject("in another mode than constant", "padding is constant")
-    begin, end, value = _pads(conversion, array.ndim)
+    begin, end, value = given_pads(conversion, array.ndim)
     if min([0, *begin, *end]) < 0:
         raise conversion.reject("of a constant by negative amounts", "amounts are not negative")
     sizes = zip(array.shape, begin, end, strict=True)

@@ -18,7 +18,7 @@ from ...ir.ops.unary import (
     Tanh,
 )
 from ..conversion import Conversion, Operand
-from ..registry import Result, converts
+from ..registry import Form, Result, converts
 
 
 def scalar_slope(conversion: Conversion) -> str | None:
@@ -27,25 +27,25 @@ def scalar_slope(conversion: Conversion) -> str | None:
     return None if single else "with a slope for each channel"
 
 
-@converts("Relu")
+@converts("Relu", form=Form.BOTH)
 def relu(conversion: Conversion) -> Value:
     """``max(x, 0)``."""
     return conversion.emit(Relu(), conversion.value(0))
 
 
-@converts("Sigmoid")
+@converts("Sigmoid", form=Form.BOTH)
 def sigmoid(conversion: Conversion) -> Value:
     """Logistic function."""
     return conversion.emit(Sigmoid(), conversion.value(0))
 
 
-@converts("Tanh")
+@converts("Tanh", form=Form.BOTH)
 def tanh(conversion: Conversion) -> Value:
     """Hyperbolic tangent."""
     return conversion.emit(Tanh(), conversion.value(0))
 
 
-@converts("LeakyRelu")
+@converts("LeakyRelu", form=Form.BOTH)
 def leaky_relu(conversion: Conversion) -> Value:
     """Slope `alpha` below zero."""
     return conversion.emit(LeakyRelu(conversion.real("alpha", 0.01)), conversion.value(0))
@@ -58,14 +58,14 @@ def prelu(conversion: Conversion) -> Value:
     return conversion.emit(LeakyRelu(slope), conversion.value(0))
 
 
-@converts("HardSigmoid")
+@converts("HardSigmoid", form=Form.BOTH)
 def hard_sigmoid(conversion: Conversion) -> Value:
     """Clipped straight line."""
     alpha = conversion.real("alpha", float(np.float32(0.2)))
     return conversion.emit(HardSigmoid(alpha, conversion.real("beta", 0.5)), conversion.value(0))
 
 
-@converts("HardSwish", since=14)
+@converts("HardSwish", since=14, form=Form.BOTH)
 def hard_swish(conversion: Conversion) -> Value:
     """Multiply x by its hard sigmoid."""
     return conversion.emit(HardSwish(), conversion.value(0))
@@ -77,7 +77,7 @@ def neg(conversion: Conversion) -> Value:
     return conversion.emit(Affine(-1.0, 0.0), conversion.value(0))
 
 
-@converts("Clip", since=1)
+@converts("Clip", since=1, form=Form.BOTH)
 def clip_by_attributes(conversion: Conversion) -> Value:
     """Bounds are attributes."""
     low, high = conversion.real("min", -inf), conversion.real("max", inf)

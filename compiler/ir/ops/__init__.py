@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from . import activation as activation
+from . import attention as attention
 from . import binary as binary
+from . import carried_state as carried_state
+from . import cast as cast
+from . import compare as compare
+from . import einsum as einsum
+from . import indexing as indexing
+from . import integer_products as integer_products
+from . import layer_norm as layer_norm
 from . import linear as linear
+from . import logic as logic
+from . import math as math
 from . import normalization as normalization
 from . import pooling as pooling
 from . import quant as quant
 from . import quantized as quantized
 from . import quantized_pooling as quantized_pooling
+from . import recurrent as recurrent
+from . import reduce as reduce
+from . import resize as resize
+from . import sampling as sampling
 from . import shape as shape
+from . import signal as signal
 from . import tiled as tiled
+from . import transposed as transposed
 from . import unary as unary
+from . import unpooling as unpooling

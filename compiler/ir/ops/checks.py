@@ -23,6 +23,41 @@ def expect_float(operands: Sequence[TensorType]) -> None:
             raise OpError(f"operand {index} is {type_.dtype}, only f32 is computed")
 
 
+def expect_floating(operands: Sequence[TensorType]) -> None:
+    """All operands are floats of one type."""
+    expect_same(operands)
+    if not operands[0].dtype.is_float:
+        raise OpError(f"operand 0 is {operands[0].dtype}, needed is a float")
+
+
+def expect_same(operands: Sequence[TensorType]) -> None:
+    """All operands have one element type, and are numbers or truth values, not codes."""
+    for index, type_ in enumerate(operands):
+        if type_.dtype is not operands[0].dtype:
+            raise OpError(f"operand {index} is {type_.dtype}, operand 0 is {operands[0].dtype}")
+        if type_.quant is not None:
+            raise OpError(f"operand {index} is codes; it must be dequantized first")
+
+
+def expect_number(operands: Sequence[TensorType]) -> None:
+    """All operands are numbers of one type."""
+    expect_same(operands)
+    if operands[0].dtype is DType.BOOL:
+        raise OpError("operand 0 is truth values, needed are numbers")
+
+
+def expect_integer(type_: TensorType, what: str) -> None:
+    """The operand holds integers."""
+    if type_.dtype.is_float or type_.dtype is DType.BOOL:
+        raise OpError(f"{what} are {type_.dtype}, needed are integers")
+
+
+def expect_axis(axis: int, rank: int) -> None:
+    """The axis is counted from the front and exists."""
+    if not 0 <= axis < rank:
+        raise OpError(f"axis is {axis}, allowed are 0 to {rank - 1}")
+
+
 def expect_spatial(type_: TensorType, rank: int | None = None) -> int:
     """The operand is ``[N, C, d1, ..., dn]`` with n from 1 to 3; returns n."""
     spatial = type_.rank - 2

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..op import OpError
+import numpy as np
+
+from ..op import Array, OpError
 from ..types import DType, QuantParams, TensorType
 
 
@@ -12,3 +14,17 @@ def activation(type_: TensorType, what: str = "the operand") -> QuantParams:
     if quant is None or type_.dtype is not DType.U8 or quant.axis is not None:
         raise OpError(f"{what} is {type_.dtype}; it must be ui8 codes with one scale")
     return quant
+
+
+def byte_codes(type_: TensorType, what: str = "the operand") -> QuantParams:
+    """Parameters of codes of one byte, signed or not, with one scale; else raises `OpError`."""
+    quant = type_.quant
+    if quant is None or type_.dtype not in (DType.U8, DType.I8) or quant.axis is not None:
+        raise OpError(f"{what} is {type_.dtype}; it must be ui8 or i8 codes with one scale")
+    return quant
+
+
+def all_codes(params: QuantParams) -> Array:
+    """The 256 codes in the order of their bytes: tables are indexed by byte."""
+    patterns = np.arange(256, dtype=np.uint8)
+    return patterns.view(np.int8) if params.signed else patterns

@@ -14,7 +14,14 @@ import numpy as np
 
 from ..op import Array, Op, OpError, Stage, op
 from ..types import DType, TensorType
-from .checks import expect_count, expect_float, expect_spatial, expect_vector
+from .checks import (
+    expect_count,
+    expect_float,
+    expect_floating,
+    expect_number,
+    expect_spatial,
+    expect_vector,
+)
 from .windows import Windows
 
 _COLUMNS = 1 << 22  # elements of the column matrix built at once: 16 MiB, within reach of caches
@@ -62,22 +69,28 @@ class Conv(Op):
         return Windows(w.shape[2:], self.strides, self.pads, self.dilations)
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
-        """``[N, O, ...]`` in float32."""
+        """``[N, O, ...]`` in the type of the operands."""
         expect_count(operands, 2, 3)
-        expect_float(operands)
+        expect_floating(operands)
         x, w = operands[:2]
         shape = convolution_shape(self.windows(w), self.group, x, w)
         if len(operands) == 3:
             expect_vector(operands[2], w.shape[0], "bias")
-        return (TensorType(DType.F32, shape),)
+        return (x.with_shape(shape),)
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """Convolve, a few samples at a time."""
         x, w = inputs[:2]
-        y = convolve(x, w, self.windows(types[1]), self.group)
+        wide = np.float32 if x.dtype == np.float16 else x.dtype  # half products sum in single
+        y = convolve(
+            x.astype(wide, copy=False),
+            w.astype(wide, copy=False),
+            self.windows(types[1]),
+            self.group,
+        )
         if len(inputs) == 3:
             y += inputs[2].reshape(-1, *([1] * (w.ndim - 2)))
-        return (y,)
+        return (y.astype(x.dtype, copy=False),)
 
 
 def convolve(x: Array, w: Array, windows: Windows, group: int) -> Array:
@@ -138,3 +151,35 @@ class MatMul(Op):
         if len(inputs) == 3:
             y += inputs[2]
         return (y,)
+
+
+@op("matrix_product", Stage.FLOAT)
+class MatrixProduct(Op):
+    """``a @ b`` of two tensors of one type over the last two axes, the others broadcast."""
+
+    def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """As NumPy multiplies matrices."""
+        expect_count(operands, 2)
+        expect_number(operands)
+        a, b = (type_.shape for type_ in operands)
+        left, right = (1, *a) if len(a) == 1 else a, (*b, 1) if len(b) == 1 else b
+        try:
+            outer = np.broadcast_shapes(left[:-2], right[:-2])
+        except ValueError:
+            outer = None
+        if outer is None or not a or not b or left[-1] != right[-2]:
+            raise OpError(f"{list(a)} cannot be multiplied by {list(b)}")
+        rows, columns = left[-2:-1] * (len(a) > 1), right[-1:] * (len(b) > 1)
+        return (operands[0].with_shape((*outer, *rows, *columns)),)
+
+    def batch_problem(self, operands: Sequence[TensorType]) -> str:
+        """Both operands need the same rank, and axis 0 must not be one of the matrix."""
+        apart = operands[0].rank == operands[1].rank > 2
+        return "" if apart else "both operands need the same rank of at least 3"
+
+    def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
+        """The product; integers wrap around, half floats are summed in single."""
+        a, b = inputs
+        if a.dtype == np.float16:
+            a, b = a.astype(np.float32), b.astype(np.float32)
+        return (np.asarray(np.matmul(a, b)).astype(inputs[0].dtype, copy=False),)

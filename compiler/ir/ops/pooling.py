@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 
 import numpy as np
 
 from ..op import Array, Op, Stage, op
 from ..types import DType, TensorType
-from .checks import expect_count, expect_float, expect_spatial
+from .checks import expect_count, expect_floating, expect_spatial
 from .windows import Windows
 
 
@@ -44,6 +45,52 @@ class MaxPool(Op):
         return (result,)
 
 
+@op("max_pool_indices", Stage.FLOAT)
+class MaxPoolIndices(Op):
+    """Index of the largest element of each window in the whole tensor, in i64.
+
+    Elements are counted in row-major order, or with `column_major` with the spatial axes the
+    other way round. Of equal elements the first counts. No axis is a batch.
+    """
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    pads: tuple[int, ...]
+    dilations: tuple[int, ...]
+    ceil: bool = False
+    column_major: bool = False
+
+    @property
+    def windows(self) -> Windows:
+        """The geometry."""
+        return Windows(self.kernel, self.strides, self.pads, self.dilations, self.ceil)
+
+    def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """``[N, C, ...]`` in i64."""
+        expect_count(operands, 1)
+        return (TensorType(DType.I64, _pooled(self.windows, operands[0]).shape),)
+
+    def batch_problem(self, operands: Sequence[TensorType]) -> str:
+        """Indices count samples."""
+        return "indices count elements over axis 0"
+
+    def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
+        """A running maximum that takes its index along."""
+        x = inputs[0]
+        output = self.windows.output(x.shape[2:])
+        flat = np.arange(prod(x.shape[2:]))
+        spatial = flat.reshape(x.shape[2:], order="F" if self.column_major else "C")
+        images = np.arange(prod(x.shape[:2])).reshape(*x.shape[:2], *([1] * len(output)))
+        places = images * spatial.size + spatial
+        values = self.windows.taps(self.windows.padded(x, _smallest(x.dtype)), output)
+        indices = self.windows.taps(self.windows.padded(places, -1), output)
+        best, found = next(values).copy(), next(indices).copy()
+        for value, index in zip(values, indices, strict=True):
+            better = (value > best) | ((found < 0) & (index >= 0))
+            best, found = np.where(better, value, best), np.where(better, index, found)
+        return (found.astype(np.int64),)
+
+
 @op("average_pool", Stage.FLOAT)
 class AveragePool(Op):
     """Mean of each window, over the elements inside the input.
@@ -56,22 +103,24 @@ class AveragePool(Op):
     pads: tuple[int, ...]
     ceil: bool = False
     count_include_pad: bool = False
+    dilations: tuple[int, ...] | None = None
 
     @property
     def windows(self) -> Windows:
         """The geometry."""
-        return Windows(self.kernel, self.strides, self.pads, (1,) * len(self.kernel), self.ceil)
+        dilations = self.dilations or (1,) * len(self.kernel)
+        return Windows(self.kernel, self.strides, self.pads, dilations, self.ceil)
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
-        """``[N, C, ...]`` in float32."""
+        """``[N, C, ...]`` in the type of the operand."""
         expect_count(operands, 1)
-        expect_float(operands)
+        expect_floating(operands)
         return (_pooled(self.windows, operands[0]),)
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """Sum of the kernel elements over their number."""
         total = window_sum(self.windows, inputs[0])
-        return (total / self.counts(types[0].shape[2:]).astype(np.float32),)
+        return (total / self.counts(types[0].shape[2:]).astype(total.dtype),)
 
     def counts(self, spatial: tuple[int, ...]) -> Array:
         """By how many elements each window's sum is divided: int64, one an output element."""
@@ -83,16 +132,44 @@ class GlobalAveragePool(Op):
     """Mean over all spatial axes, kept with extent 1."""
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
-        """``[N, C, 1, ...]`` in float32."""
+        """``[N, C, 1, ...]`` in the type of the operand."""
         expect_count(operands, 1)
-        expect_float(operands)
+        expect_floating(operands)
         spatial = expect_spatial(operands[0])
-        return (TensorType(DType.F32, (*operands[0].shape[:2], *([1] * spatial))),)
+        return (operands[0].with_shape((*operands[0].shape[:2], *([1] * spatial))),)
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """The mean."""
         x = inputs[0]
-        return (x.mean(axis=tuple(range(2, x.ndim)), keepdims=True, dtype=np.float32),)
+        return (x.mean(axis=tuple(range(2, x.ndim)), keepdims=True, dtype=x.dtype),)
+
+
+@op("lp_pool", Stage.FLOAT)
+class LpPool(Op):
+    """``(sum of |x| ** p) ** (1 / p)`` over each window; padding counts as zero."""
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    pads: tuple[int, ...]
+    dilations: tuple[int, ...]
+    ceil: bool = False
+    p: int = 2
+
+    @property
+    def windows(self) -> Windows:
+        """The geometry."""
+        return Windows(self.kernel, self.strides, self.pads, self.dilations, self.ceil)
+
+    def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """``[N, C, ...]`` in the type of the operand."""
+        expect_count(operands, 1)
+        expect_floating(operands)
+        return (_pooled(self.windows, operands[0]),)
+
+    def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
+        """The root of the sum of powers."""
+        powers = np.abs(inputs[0]).astype(np.float64) ** self.p
+        return ((window_sum(self.windows, powers) ** (1 / self.p)).astype(inputs[0].dtype),)
 
 
 def window_sum(windows: Windows, x: Array) -> Array:

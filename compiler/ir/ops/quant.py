@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from ..op import Array, Op, OpError, Stage, op
 from ..requant import code_type, dequantize, quantize
 from ..types import DType, QuantParams, TensorType
+from .codes import byte_codes
 
 
 @op("quantize", Stage.ANY)
@@ -42,3 +43,31 @@ class Dequantize(Op):
         """One float32 product an element."""
         assert types[0].quant is not None
         return (dequantize(inputs[0], types[0].quant),)
+
+
+@op("enter", Stage.ANY)
+class Enter(Op):
+    """Codes of a graph input, as the host gives them: nothing is computed."""
+
+    def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """The type of the operand."""
+        byte_codes(operands[0])
+        return (operands[0],)
+
+    def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
+        """The codes."""
+        return (inputs[0],)
+
+
+@op("leave", Stage.ANY)
+class Leave(Op):
+    """Codes of a graph output, as plain integers for the host: nothing is computed."""
+
+    def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """Integers in the shape of the operand."""
+        byte_codes(operands[0])
+        return (TensorType(operands[0].dtype, operands[0].shape),)
+
+    def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
+        """The codes."""
+        return (inputs[0],)

@@ -1,8 +1,10 @@
 """Operators on codes: matrix products, sums and products of tensors, tables, softmax.
 
 Activations are unsigned codes with one scale and zero point a tensor, weights signed codes with
-one scale an output channel and zero points 0, biases int32 in units of ``f32(sx * sw)``. The
-formulas are those of onnxruntime's QLinear kernels where these are integer arithmetic.
+one scale an output channel and zero points 0, biases int32 in units of ``f32(sx * sw)``. Sums,
+products of tensors and tables take signed codes as well: where the zero point enters a float32
+sum, codes shifted by 128 would round to other results. The formulas are those of onnxruntime's
+QLinear kernels where these are integer arithmetic.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from ..requant import (
 )
 from ..types import DType, QuantParams, TensorType
 from . import exact_product
-from .codes import activation
+from .codes import activation, all_codes, byte_codes
 from .quantized_pooling import QAveragePool, QGlobalAveragePool
 from .windows import Windows
 
@@ -45,6 +47,8 @@ __all__ = [
 _STAGES = Stage.QUANTIZED | Stage.TILED
 _CODES = 256
 _SOFTMAX_BITS = 24
+# Weights of 8 bits less their zero point have 9.
+_WEIGHT_BITS = {DType.I8: 8, DType.I16: 9}
 
 
 def _check_product(types: Sequence[TensorType], axis: int) -> None:
@@ -54,8 +58,10 @@ def _check_product(types: Sequence[TensorType], axis: int) -> None:
     activation(types[0], "operand x")
     weights, bias = types[1:]
     quant = weights.quant
-    if weights.dtype is not DType.I8 or quant is None or any(quant.zero_point):
-        raise OpError(f"operand w is {weights.dtype}; it must be i8 codes with zero points 0")
+    if quant is None or any(quant.zero_point) or not quant.signed:
+        raise OpError(f"operand w is {weights.dtype}; it must be signed codes with zero points 0")
+    if quant.bits > _WEIGHT_BITS.get(weights.dtype, 0):
+        raise OpError(f"operand w has {quant.bits} bits in {weights.dtype}; at most 9 are held")
     channels = weights.shape[axis]
     if quant.axis not in (None, axis) or len(quant.scale) not in (1, channels):
         raise OpError(f"operand w has scales along axis {quant.axis}; they must be along {axis}")
@@ -154,8 +160,8 @@ class QMatMul(Op):
 
 def _infer_pair(operands: Sequence[TensorType], requant: Requant) -> tuple[TensorType, ...]:
     a, b = operands
-    activation(a, "operand a")
-    activation(b, "operand b")
+    byte_codes(a, "operand a")
+    byte_codes(b, "operand b")
     try:
         shape = np.broadcast_shapes(a.shape, b.shape)
     except ValueError as error:
@@ -164,8 +170,9 @@ def _infer_pair(operands: Sequence[TensorType], requant: Requant) -> tuple[Tenso
 
 
 def _look_up_pairs(table: Array, a: Array, b: Array) -> Array:
-    """``table[a, b]`` with broadcasting, for a table of all pairs of codes."""
-    return np.asarray(table.reshape(-1).take((a.astype(np.uint16) << 8) | b))
+    """``table[a, b]`` with broadcasting, for a table of all pairs of bytes."""
+    high = a.view(np.uint8).astype(np.uint16) << 8
+    return np.asarray(table.reshape(-1).take(high | b.view(np.uint8)))
 
 
 @op("qadd", _STAGES)
@@ -184,7 +191,7 @@ class QAdd(Op):
 
     def parameters(self, types: Sequence[TensorType]) -> tuple[np.float32, np.float32, np.float32]:
         """Float32 ``ra = sa / sc``, ``rb = sb / sc`` and ``c = zc - fma(ra, za, rb * zb)``."""
-        a, b = activation(types[0]), activation(types[1])
+        a, b = byte_codes(types[0]), byte_codes(types[1])
         ra = np.float32(a.scale[0]) / self.requant.scale
         rb = np.float32(b.scale[0]) / self.requant.scale
         za, zb = np.float32(a.zero_point[0]), np.float32(b.zero_point[0])
@@ -193,15 +200,16 @@ class QAdd(Op):
 
     def fixed_parameters(self, types: Sequence[TensorType]) -> tuple[int, int, int, int]:
         """Integers ma, mb, mc and their common shift, for mode FIXED."""
-        a, b = activation(types[0]), activation(types[1])
+        a, b = byte_codes(types[0]), byte_codes(types[1])
         sc = float(self.requant.scale)
         zeros = (a.zero_point[0], b.zero_point[0], self.requant.zero_point)
         ratios = (a.scale[0] / sc, b.scale[0] / sc)
         return fixed_sum(ratios, zeros, self.requant.multiplier_bits)
 
     def table(self, types: Sequence[TensorType]) -> Array:
-        """Codes of the sum for all pairs of codes, ``[256, 256]``."""
-        a, b = np.arange(_CODES)[:, None], np.arange(_CODES)
+        """Codes of the sum for all pairs of bytes, ``[256, 256]``."""
+        a, b = (all_codes(byte_codes(type_)).astype(np.int64) for type_ in types)
+        a = a[:, None]
         if not self.requant.is_float24:
             ma, mb, mc, shift = self.fixed_parameters(types)
             return self.requant.clip(rounded_shift(a * ma + b * mb + mc, shift))
@@ -229,15 +237,15 @@ class QMul(Op):
 
     def parameters(self, types: Sequence[TensorType]) -> tuple[np.float32, int, int]:
         """Float32 ``r = f32(sa * sb) / sc`` and the zero points of a and b."""
-        a, b = activation(types[0]), activation(types[1])
+        a, b = byte_codes(types[0]), byte_codes(types[1])
         ratio = np.float32(a.scale[0]) * np.float32(b.scale[0]) / self.requant.scale
         return np.float32(ratio), a.zero_point[0], b.zero_point[0]
 
     def table(self, types: Sequence[TensorType]) -> Array:
-        """Codes of the product for all pairs of codes, ``[256, 256]``."""
+        """Codes of the product for all pairs of bytes, ``[256, 256]``."""
         ratio, za, zb = self.parameters(types)
-        codes = np.arange(_CODES)
-        product = (codes - za)[:, None] * (codes - zb)
+        a, b = (all_codes(byte_codes(type_)).astype(np.int64) for type_ in types)
+        product = (a - za)[:, None] * (b - zb)
         return self.requant.apply(product, np.asarray(ratio), biased=True)
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
@@ -246,8 +254,8 @@ class QMul(Op):
 
 
 def _all_reals(params: QuantParams) -> NDArray[np.float32]:
-    """The real values of all 256 codes."""
-    return dequantize(np.arange(_CODES, dtype=np.uint8), params)
+    """The real values of all 256 codes, in the order of their bytes."""
+    return dequantize(all_codes(params), params)
 
 
 @op("qunary", _STAGES)
@@ -260,18 +268,18 @@ class QUnary(Op):
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Codes in the shape of the operand."""
         (x,) = operands
-        activation(x)
+        byte_codes(x)
         return (TensorType(code_type(self.output), x.shape, self.output),)
 
-    def table(self, input: QuantParams) -> NDArray[np.uint8]:
-        """The 256 output codes, by input code."""
+    def table(self, input: QuantParams) -> Array:
+        """The 256 output codes, by the byte of the input code."""
         reals = _all_reals(input).reshape(1, _CODES)
         (mapped,) = self.function.evaluate([reals], [TensorType(DType.F32, reals.shape)])
         return np.asarray(quantize(mapped.reshape(-1), self.output))
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """One look-up an element."""
-        return (self.table(activation(types[0])).take(inputs[0]),)
+        return (self.table(byte_codes(types[0])).take(inputs[0].view(np.uint8)),)
 
 
 @op("qconcat", _STAGES)

@@ -1,4 +1,8 @@
-"""Element-wise functions of one float32 operand."""
+"""Element-wise functions of one operand, with results of its type.
+
+Parameters are rounded to the type of the operand, transcendental functions evaluated in float64
+and rounded once.
+"""
 
 from __future__ import annotations
 
@@ -9,29 +13,34 @@ import numpy as np
 
 from ..op import Array, Op, OpError, Stage, op
 from ..types import TensorType
-from .checks import expect_count, expect_float
+from .checks import expect_count, expect_floating, expect_number, expect_same
 
 
 class Unary(Op):
-    """An element-wise function: float32 in, float32 of the same shape out."""
+    """An element-wise function on floats; the result has the type of the operand."""
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """The type of the operand."""
         expect_count(operands, 1)
-        expect_float(operands)
+        self.check(operands)
         return (operands[0],)
+
+    def check(self, operands: Sequence[TensorType]) -> None:
+        """Raise `OpError` where the function is not defined for this element type."""
+        expect_floating(operands)
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """Apply the function to every element."""
-        return (self.apply(inputs[0]),)
+        with np.errstate(all="ignore"):
+            return (self.apply(inputs[0]),)
 
     @abstractmethod
     def apply(self, x: Array) -> Array:
-        """The function on a float32 array; returns float32."""
+        """The function on an array; returns an array of the same type."""
 
 
 def _unit_interval(x: Array) -> Array:
-    clipped: Array = np.clip(x, np.float32(0), np.float32(1))
+    clipped: Array = np.clip(x, x.dtype.type(0), x.dtype.type(1))
     return clipped
 
 
@@ -39,9 +48,13 @@ def _unit_interval(x: Array) -> Array:
 class Relu(Unary):
     """``max(x, 0)``."""
 
+    def check(self, operands: Sequence[TensorType]) -> None:
+        """Any numbers."""
+        expect_number(operands)
+
     def apply(self, x: Array) -> Array:
         """The larger of x and zero."""
-        return np.maximum(x, np.float32(0))
+        return np.asarray(np.maximum(x, x.dtype.type(0)))
 
 
 @op("clip", Stage.FLOAT)
@@ -58,8 +71,8 @@ class Clip(Unary):
         return super().infer(operands)
 
     def apply(self, x: Array) -> Array:
-        """Clip to the bounds rounded to float32."""
-        return np.clip(x, np.float32(self.low), np.float32(self.high))
+        """Clip to the rounded bounds."""
+        return np.clip(x, x.dtype.type(self.low), x.dtype.type(self.high))
 
 
 @op("leaky_relu", Stage.FLOAT)
@@ -70,7 +83,7 @@ class LeakyRelu(Unary):
 
     def apply(self, x: Array) -> Array:
         """Scale the negative elements."""
-        return np.where(x >= 0, x, x * np.float32(self.alpha))
+        return np.where(x >= 0, x, x * x.dtype.type(self.alpha))
 
 
 @op("sigmoid", Stage.FLOAT)
@@ -79,7 +92,7 @@ class Sigmoid(Unary):
 
     def apply(self, x: Array) -> Array:
         """By way of tanh, which does not overflow."""
-        return (0.5 + 0.5 * np.tanh(0.5 * x.astype(np.float64))).astype(np.float32)
+        return (0.5 + 0.5 * np.tanh(0.5 * x.astype(np.float64))).astype(x.dtype)
 
 
 @op("tanh", Stage.FLOAT)
@@ -88,7 +101,7 @@ class Tanh(Unary):
 
     def apply(self, x: Array) -> Array:
         """The tangent of every element."""
-        return np.tanh(x.astype(np.float64)).astype(np.float32)
+        return np.tanh(x.astype(np.float64)).astype(x.dtype)
 
 
 @op("hard_sigmoid", Stage.FLOAT)
@@ -100,7 +113,7 @@ class HardSigmoid(Unary):
 
     def apply(self, x: Array) -> Array:
         """A clipped straight line."""
-        line = x * np.float32(self.alpha) + np.float32(self.beta)
+        line = x * x.dtype.type(self.alpha) + x.dtype.type(self.beta)
         return _unit_interval(line)
 
 
@@ -110,7 +123,7 @@ class HardSwish(Unary):
 
     def apply(self, x: Array) -> Array:
         """Multiply x by its hard sigmoid with slope 1/6."""
-        line = x * np.float32(1 / 6) + np.float32(0.5)
+        line = x * x.dtype.type(1 / 6) + x.dtype.type(0.5)
         y: Array = x * _unit_interval(line)
         return y
 
@@ -124,12 +137,16 @@ class Affine(Unary):
 
     def apply(self, x: Array) -> Array:
         """Multiply, round, add, round."""
-        return x * np.float32(self.scale) + np.float32(self.offset)
+        return np.asarray(x * x.dtype.type(self.scale) + x.dtype.type(self.offset))
 
 
 @op("identity", Stage.FLOAT)
 class Identity(Unary):
     """x itself."""
+
+    def check(self, operands: Sequence[TensorType]) -> None:
+        """Anything but codes."""
+        expect_same(operands)
 
     def apply(self, x: Array) -> Array:
         """The operand, not a copy."""

@@ -309,7 +309,7 @@ def test_zero_is_a_code(low: float, high: float, bits: int) -> None:
     params = activation_params(low, high, bits)
     assert params.low <= params.zero_point[0] <= params.high
     assert params.scale[0] == np.float32(params.scale[0]) > 0
-    if high - low > 1e-30:
+    if np.float32((high - low) / params.high) >= np.finfo(np.float32).tiny:
         covered = [(code - params.zero_point[0]) * params.scale[0] for code in (0, params.high)]
         assert covered[0] <= low + params.scale[0]
         assert covered[1] >= high - params.scale[0]

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from support.random_networks import NetworkMaker
 
 from imcc.compiler.errors import CapacityError
@@ -53,7 +53,10 @@ def test_memory_alive_at_one_time_does_not_overlap(seed: int, name: str) -> None
 def test_less_memory_makes_lower_bands(seed: int) -> None:
     graph = NetworkMaker(seed, RequantMode.FLOAT24, 8).make(3)
     roomy = scheduled(graph, load_target("isaac"))
-    tight = scheduled(graph, with_local_memory(load_target("isaac"), 4))
+    try:
+        tight = scheduled(graph, with_local_memory(load_target("isaac"), 4))
+    except CapacityError:
+        assume(False)
     for large, small in zip(roomy.tasks, tight.tasks, strict=True):
         assert 1 <= small.band <= large.band <= large.rows
 

@@ -1,0 +1,238 @@
+"""The stages of a compilation, each taken as far as it goes, without calibration data.
+
+Activations are quantized with assumed ranges: between `-ASSUMED` and `ASSUMED`, or what a fused
+activation leaves of that. Shapes, cells, arrays, cores and local memory do not depend on them.
+Whether an accumulator can overflow does, a little, through the bias; compiling decides that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+
+from imcc.isa import Target
+
+from ..diagnostics import Diagnostic
+from ..errors import CapacityError, UnsupportedError
+from ..ir import Graph, GraphBuilder, Node, QuantParams, Value
+from ..mapping import TiledGraph, TileOptions, tile
+from ..options import CompileOptions
+from ..passes import Instrument, Pass, PassContext, Pipeline
+from ..passes.quantize import Quantize
+from ..quantize.parameters import activation_params
+from ..quantize.plan import plan_quantization, unsupported
+from ..quantize.state import float_nodes, holds_codes
+from ..schedule import memory_check, schedule
+
+ASSUMED = 4.0
+_LARGEST_MESH = 256  # rows and columns: as many as a target may have
+_LARGEST_MEMORY = 1 << 20  # KiB, likewise
+
+Fits = Callable[[int, tuple[Node, ...]], bool]
+
+
+@dataclass
+class Removals(Instrument):
+    """Which pass removed the last trace of which ONNX node."""
+
+    passes: dict[str, str] = field(default_factory=dict)
+
+    def after(self, pass_: Pass, before: Graph, after: Graph) -> None:
+        """Compare the origins on both sides."""
+        gone = origins(before) - origins(after)
+        self.passes.update(dict.fromkeys(gone, pass_.name))
+
+
+@dataclass(frozen=True, eq=False)
+class Stages:
+    """What each stage gave.
+
+    `lowest` is the graph of the last stage that was reached, `tiled` is None where no chip is large
+    enough. `peak` is the most local memory that a core takes, None where that is not known.
+    `rejected` are the nodes that cannot be quantized, with the reason.
+    """
+
+    imported: Graph
+    lowest: Graph
+    tiled: TiledGraph | None
+    peak: int | None
+    rejected: tuple[tuple[Node, str], ...]
+    removed: dict[str, str]
+    problems: tuple[Diagnostic, ...]
+    notes: tuple[str, ...]
+
+
+def origins(graph: Graph) -> set[str]:
+    """The ONNX nodes that a graph still has."""
+    return {name for node in graph.nodes for name in node.origin}
+
+
+def run_stages(graph: Graph, target: Target, options: CompileOptions, whole: bool) -> Stages:
+    """Take a float graph as far as it goes; `whole` says that it is all of the model.
+
+    Of a part the local memory is not computed: where it was cut off, values would stay alive.
+    """
+    removals, problems = Removals(), list[Diagnostic]()
+    passes = Pipeline.parse(options.passes()).passes
+    first = next(i for i, pass_ in enumerate(passes) if isinstance(pass_, Quantize))
+    context = PassContext(target)
+    floats = Pipeline(passes[:first], (removals,), verify_each=False).run(graph, context)
+    rejected, rest = _legalise(floats)
+    lowest, tiled, peak = rest, None, None
+    try:
+        if not holds_codes(rest):
+            context.activations.update(assumed_activations(rest, options.activation_bits))
+        lowest = Pipeline(passes[first:], (removals,), verify_each=False).run(rest, context)
+        tiled = place(lowest, target, options, problems)
+        if tiled is not None and whole and not rejected:
+            peak = local_memory(tiled, problems)
+    except UnsupportedError as error:
+        if not rejected:  # else it says the same again
+            problems.append(Diagnostic("IMC0400", str(error)))
+    return Stages(
+        graph,
+        tiled.graph if tiled else lowest,
+        tiled,
+        peak,
+        tuple(rejected),
+        removals.passes,
+        tuple(problems),
+        tuple(dict.fromkeys(context.notes)),
+    )
+
+
+def _legalise(graph: Graph) -> tuple[list[tuple[Node, str]], Graph]:
+    """What cannot be computed on codes, with the reason, and the graph without it."""
+    if holds_codes(graph):
+        reason = " computes real values, and the model is quantized in part"
+        return [(node, reason) for node in float_nodes(graph)], graph
+    rejected = unsupported(graph)
+    return rejected, without(graph, [node for node, _ in rejected])
+
+
+def without(graph: Graph, nodes: Collection[Node]) -> Graph:
+    """The graph with these nodes cut out: their results become inputs, their operands outputs."""
+    if not nodes:
+        return graph
+    cut = {result.name for node in nodes for result in node.results}
+    builder = GraphBuilder(graph.name)
+    new: dict[str, Value] = {v.name: builder.input(v.name, v.type) for v in graph.inputs}
+    for node in nodes:
+        new.update((r.name, builder.input(r.name, r.type)) for r in node.results)
+    for node in graph.nodes:
+        if node.results[0].name in cut:
+            continue
+        for operand in node.operands:
+            array = graph.constant(operand)
+            if array is not None and operand.name not in new:
+                new[operand.name] = builder.constant(array, operand.name, operand.type.quant)
+        operands = [new[operand.name] for operand in node.operands]
+        names = [result.name for result in node.results]
+        made = builder.add_many(node.op, operands, names, node.origin)
+        new.update(zip(names, made, strict=True))
+    read = [*graph.outputs, *(operand for node in nodes for operand in node.operands)]
+    ends = list(dict.fromkeys(v.name for v in read if v.name in new and v.name not in cut))
+    return builder.finish([new[name] for name in ends], ends)
+
+
+def assumed_activations(graph: Graph, bits: int) -> dict[str, QuantParams]:
+    """Parameters for every activation of a float graph, as calibration would find them."""
+    plan = plan_quantization(graph, bits)
+    values = [*graph.inputs, *(value for node in graph.nodes for value in node.results)]
+    params = {plan.root(v.name): activation_params(-ASSUMED, ASSUMED, bits) for v in values}
+    for name, bounds in plan.bounds.items():
+        low, high = max(bounds.low, -ASSUMED), min(bounds.high, ASSUMED)
+        if bounds.nodes and low <= 0.0 <= high:
+            params[plan.root(name)] = activation_params(low, high, bits)
+    return {**params, **plan.fixed}
+
+
+def place(
+    graph: Graph, target: Target, options: CompileOptions, problems: list[Diagnostic]
+) -> TiledGraph | None:
+    """The tiled graph; on a chip with more cores where this one is too small, which is a problem.
+
+    None where no chip is large enough.
+    """
+    tile_options, fits = TileOptions(options.adc), _remembered(memory_check(graph, target))
+    try:
+        return tile(graph, target, tile_options, fits)
+    except CapacityError as error:
+        reason = str(error)
+    mesh = {"mesh_rows": _LARGEST_MESH, "mesh_cols": _LARGEST_MESH}
+    larger = target.model_copy(update={"chip": target.chip.model_copy(update=mesh)})
+    try:
+        tiled = tile(graph, larger, tile_options, fits)
+    except CapacityError:
+        problems.append(Diagnostic("IMC0500", reason))
+        return None
+    problems.append(_too_large(tiled, target))
+    return tiled
+
+
+def _remembered(fits: Fits) -> Fits:
+    """The same test, which does not look at the same nodes twice."""
+    known: dict[tuple[int, ...], bool] = {}
+
+    def remembered(core: int, nodes: tuple[Node, ...]) -> bool:
+        key = tuple(map(id, nodes))  # of one graph, which lives as long as the test
+        if key not in known:
+            known[key] = fits(core, nodes)
+        return known[key]
+
+    return remembered
+
+
+def arrays_used(tiled: TiledGraph) -> int:
+    """How many arrays hold weights."""
+    shards = [shard for _, op in tiled.products() for shard in op.plan.shards]
+    return len({(shard.core, tile.array) for shard in shards for tile in shard.matrix.tiles})
+
+
+def cores_used(tiled: TiledGraph) -> int:
+    """How many cores hold weights or compute something."""
+    shards = [shard for _, op in tiled.products() for shard in op.plan.shards]
+    return len({*tiled.cores.values(), *(shard.core for shard in shards)})
+
+
+def _too_large(tiled: TiledGraph, target: Target) -> Diagnostic:
+    found = (
+        (arrays_used(tiled), target.chip.cores * target.core.arrays, "arrays"),
+        (cores_used(tiled), target.chip.cores, "cores"),
+    )
+    short = " and ".join(
+        f"{needed:,} {what}, target '{target.name}' has {have:,}: {needed - have:,} short"
+        for needed, have, what in found
+        if needed > have
+    )
+    return Diagnostic(
+        "IMC0500",
+        f"the network needs {short}" if short else "the network does not fit the chip",
+        reason="weights, and with them feature maps, are spread over cores until each fits",
+        help=(
+            "a larger chip: --set chip.mesh_rows=..., core.arrays=..., array.rows=..., "
+            "array.cols=...",
+            "fewer weight bits: --weight-bits",
+        ),
+    )
+
+
+def local_memory(tiled: TiledGraph, problems: list[Diagnostic]) -> int:
+    """The most bytes of local memory that a core takes; too many of them are a problem."""
+    target = tiled.target
+    try:
+        return max(schedule(tiled).peak.values(), default=0)
+    except CapacityError as error:
+        first = str(error).split("\n")[0]
+    core = target.core.model_copy(update={"local_memory_kib": _LARGEST_MEMORY})
+    roomy = target.model_copy(update={"core": core})
+    peaks = schedule(TiledGraph(tiled.graph, roomy, tiled.cores)).peak
+    limit, most = target.core.local_memory_bytes, max(peaks.values())
+    full = sum(peak > limit for peak in peaks.values())
+    text = (
+        f"{full} {'core' if full == 1 else 'cores'} must hold more than {limit:,} bytes of local "
+        f"memory: the fullest needs {most:,}, {most - limit:,} short"
+    )
+    advice = "smaller feature maps, or more memory: --set core.local_memory_kib=..."
+    problems.append(Diagnostic("IMC0500", text, reason=first, help=(advice,)))
+    return most

@@ -1,0 +1,47 @@
+"""Operators without a converter that ONNX defines by others: they are replaced by their bodies."""
+
+from __future__ import annotations
+
+from onnx import ModelProto, defs
+from onnx.inliner import inline_selected_functions
+
+from ..diagnostics import Diagnostic
+from ..errors import LimitError
+from .model import MAX_NODES
+from .registry import NEWEST_OPSET, Form, find_converter
+
+_ROUNDS = 4  # bodies may use functions themselves
+
+
+def inline_functions(proto: ModelProto, opset: int) -> ModelProto:
+    """The model with bodies in place of operators that only their definition explains.
+
+    Raises `LimitError` where the bodies have too many nodes.
+    """
+    for _ in range(_ROUNDS):
+        for domain, name in sorted({(node.domain, node.op_type) for node in proto.graph.node}):
+            proto = _inlined(proto, domain, name) if _is_function(domain, name, opset) else proto
+        if len(proto.graph.node) > MAX_NODES:
+            text = f"inlined functions make {len(proto.graph.node)} nodes, the limit is {MAX_NODES}"
+            raise LimitError([Diagnostic("IMC0601", text)], "<model>")
+    return proto
+
+
+def _inlined(proto: ModelProto, domain: str, name: str) -> ModelProto:
+    try:
+        return inline_selected_functions(proto, [(domain, name)], inline_schema_functions=True)
+    except RuntimeError:  # some bodies depend on types that ONNX cannot infer
+        return proto
+
+
+def _is_function(domain: str, name: str, opset: int) -> bool:
+    if not domain and find_converter(name, opset, Form.WHOLE) is not None:
+        return False
+    try:
+        # Other domains count their versions apart; their newest is meant.
+        schema = defs.get_schema(name, NEWEST_OPSET if domain else opset, domain)
+    except defs.SchemaError:
+        return False
+    # ONNX's type stubs do not know these two.
+    kinds = ("has_function", "has_context_dependent_function")
+    return any(getattr(schema, kind) for kind in kinds)
