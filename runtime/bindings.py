@@ -76,3 +76,17 @@ def _problems(program: Program, inputs: Mapping[str, Elements]) -> Iterator[str]
             yield f"input '{name}' has shape {array.shape}; it must be ({wanted})"
         elif array.dtype.kind not in "iuf" and array.dtype != np.bool_:
             yield f"input '{name}' has type {array.dtype}; it must be a number"
+        elif not binding.scale:
+            yield from _code_problems(binding, array)
+
+
+def _code_problems(binding: Binding, array: Elements) -> Iterator[str]:
+    """Codes given as they are must be whole numbers that fit."""
+    limits = np.iinfo(DTYPES[binding.element])
+    low, high = array.min(), array.max()
+    whole = array.dtype.kind != "f" or bool((np.rint(array) == array).all())
+    if not whole or low < limits.min or high > limits.max:
+        yield (
+            f"input '{binding.name}' has values in {low}..{high}; it takes codes, whole numbers "
+            f"in {limits.min}..{limits.max}"
+        )

@@ -147,3 +147,17 @@ def test_all_problems_of_the_inputs_are_listed() -> None:
 def test_looking_before_reset_is_refused() -> None:
     with pytest.raises(MachineError, match=r"call reset\(inputs\)"):
         Machine(hand_program()).step()
+
+
+def test_codes_that_do_not_fit_are_refused() -> None:
+    program = hand_program()
+    (binding,) = program.inputs
+    machine = Machine(replace(program, inputs=(replace(binding, scale=0.0),)))
+    machine.run({"x": np.array([[0, 255, 3, 4]])})
+    with pytest.raises(
+        MachineError,
+        match=r"'x' has values in 0..256; it takes codes, whole numbers in 0..255",
+    ):
+        machine.run({"x": np.array([[0, 256, 3, 4]])})
+    with pytest.raises(MachineError, match=r"'x' has values in 0.5..4.0; it takes codes"):
+        machine.run({"x": np.array([[0.5, 2, 3, 4]])})
