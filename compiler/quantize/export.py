@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
+from onnx import TensorProto
 
 from ..errors import UnsupportedError
 from ..ir import Graph, Node, Op
@@ -200,9 +201,20 @@ def _unary(writer: OnnxWriter, node: Node) -> str:
     assert isinstance(node.op, QUnary)
     function = node.op.function
     if type(function) not in _FUNCTIONS:
-        raise UnsupportedError(f"{node.label}: imcc.{function.name} cannot be exported to ONNX")
+        return _table(writer, node, node.op)
     real = _FUNCTIONS[type(function)](writer, function, writer.real(node.operands[0]), _name(node))
     return _finish(writer, node, real)
+
+
+def _table(writer: OnnxWriter, node: Node, op: QUnary) -> str:
+    """A function that has no quantized kernel: its 256 codes, looked up."""
+    quant = node.operands[0].type.quant
+    assert quant is not None
+    codes = writer.initializer(f"{_name(node)}.table", op.table(quant))
+    index = writer.add(
+        "Cast", [writer.tensor(node.operands[0])], f"{_name(node)}/index", to=TensorProto.INT32
+    )
+    return writer.add("Gather", [codes, index], _name(node), axis=0)
 
 
 _Function = Callable[[OnnxWriter, Op, str, str], str]

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 
 from ..errors import UnsupportedError
 from ..ir import Graph, Node, Op, QuantParams, Value
+from ..ir.ops.activation import Elu, Shrink, Swish, Threshold
 from ..ir.ops.binary import Add, Div, Mul, Sub
 from ..ir.ops.linear import Conv, MatMul
+from ..ir.ops.math import Math
 from ..ir.ops.normalization import BatchNormalization, Softmax
 from ..ir.ops.pooling import AveragePool, GlobalAveragePool, MaxPool
 from ..ir.ops.shape import Concat, Pad, Reshape, Slice, Transpose
@@ -34,7 +36,10 @@ from ..ir.ops.unary import (
 
 FUSING = (Conv, MatMul, Add, Sub, Mul, Div, AveragePool, GlobalAveragePool)
 MOVING = (MaxPool, Reshape, Transpose, Slice, Pad, Identity)
-UNARY = (Relu, Clip, LeakyRelu, Sigmoid, Tanh, HardSigmoid, HardSwish, Affine)
+UNARY = (
+    *(Relu, Clip, LeakyRelu, Sigmoid, Tanh, HardSigmoid, HardSwish, Affine),
+    *(Elu, Swish, Threshold, Shrink, Math),
+)
 SUPPORTED = (*FUSING, *MOVING, *UNARY, Concat, Softmax)
 
 
