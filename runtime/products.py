@@ -25,7 +25,6 @@ Floats = NDArray[Any]
 Integers = NDArray[np.int64]
 
 FLOAT32_LIMIT = 1 << 24
-FLOAT64_LIMIT = 1 << 53
 _MOST_PARTS = 4
 _ALL_BITS = 8
 

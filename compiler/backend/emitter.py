@@ -16,9 +16,9 @@ from ..ir.op import Array, Op
 from ..ir.requant import Requant
 from ..ir.types import DType
 from ..mapping.plan import Shard
-from ..schedule.layout import ELEMENTS, Layout
+from ..schedule.layout import ELEMENTS, Layout, plain_layout
 from ..schedule.task import Buffer, Schedule, Task
-from ..schedule.window import Border, border_of
+from ..schedule.window import Border, border_of, bordered
 from .code import CoreCode
 from .constants import ConstantPool
 from .view import View, memory_order, stream
@@ -57,9 +57,7 @@ class Emitter:
         array = self.graph.constant(value)
         if array is None:
             return self.view(value, task.core)
-        layout = Layout(
-            ELEMENTS[value.type.dtype], value.type.shape, *((0,) * value.type.rank,) * 2
-        )
+        layout = plain_layout(ELEMENTS[value.type.dtype], value.type.shape)
         view = layout_view(layout, task.address(f"operand{index}", task.core))
         stored = array.transpose(*memory_order(array.ndim), 0) if array.ndim > 1 else array
         self.load(task.core, view.base, np.ascontiguousarray(stored))
@@ -116,7 +114,7 @@ class Emitter:
         receiver.emit(Recv(receiver.stream(there), source, 0))
 
     def _padded_copy(self, task: Task, core: int, value: Value, border: Border) -> View:
-        layout = Layout(ELEMENTS[value.type.dtype], value.type.shape, border.before, border.after)
+        layout = bordered(value.type, border)
         address = task.address("padded", core)
         self.fill(core, address, layout, border.fill)
         view = layout_view(layout, address)

@@ -18,8 +18,8 @@ import onnxruntime
 from onnx import TensorProto, numpy_helper
 
 from ..ir import Array
+from .session import OnnxSession
 
-_ERRORS_ONLY = 3
 _NIBBLES = (TensorProto.INT4, TensorProto.UINT4)
 _EXACT = frozenset(
     {
@@ -36,9 +36,11 @@ _EXACT = frozenset(
         "QLinearGlobalAveragePool",
         "QLinearAveragePool",
         "QLinearSoftmax",
+        "Cast",
         "Clip",
         "Concat",
         "Flatten",
+        "Gather",
         "Identity",
         "MaxPool",
         "NhwcMaxPool",
@@ -62,30 +64,12 @@ class OnnxRuntimeWitness:
             path = Path(directory) / "optimized.onnx"
             options = _options(signed)
             options.optimized_model_filepath = str(path)
-            self._session = onnxruntime.InferenceSession(
-                model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-            )
+            self._session = OnnxSession(model.SerializeToString(), options)
             self._optimized = onnx.load(path)
-        shapes = [entry.shape for entry in self._session.get_inputs()]
-        self._single = any(shape and shape[0] == 1 for shape in shapes)
-        self._outputs = [output.name for output in model.graph.output]
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Outputs by name; sample by sample where the batch of the model is fixed."""
-        count = len(next(iter(inputs.values())))
-        if not self._single or count == 1:
-            return self._run(inputs)
-        parts = [
-            self._run({name: array[i : i + 1] for name, array in inputs.items()})
-            for i in range(count)
-        ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in self._outputs}
-
-    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        results = self._session.run(self._outputs, dict(inputs))
-        return {
-            name: np.asarray(result) for name, result in zip(self._outputs, results, strict=True)
-        }
+        """Outputs by name."""
+        return self._session.run(inputs)
 
     @property
     def kernels(self) -> Counter[str]:
@@ -120,6 +104,4 @@ def _options(signed: bool) -> onnxruntime.SessionOptions:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
     option = "session.qdqisint8allowed" if signed else "session.x64quantprecision"
     options.add_session_config_entry(option, "1")
-    options.intra_op_num_threads = 1
-    options.log_severity_level = _ERRORS_ONLY
     return options

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..ir.graph import Graph, Node, Value
-from .layout import ELEMENTS, Layout
+from .layout import Layout
 from .task import Transfer
-from .window import Border, border_of, no_border
+from .window import Border, border_of, bordered, no_border
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class Replica:
     @property
     def layout(self) -> Layout:
         """Its memory layout, halo included."""
-        type_ = self.value.type
-        return Layout(ELEMENTS[type_.dtype], type_.shape, self.border.before, self.border.after)
+        return bordered(self.value.type, self.border)
 
 
 @dataclass(frozen=True)

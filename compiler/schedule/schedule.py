@@ -12,11 +12,10 @@ from ..ir.graph import Graph, Node
 from ..ir.ops.tiled import Tiled
 from ..mapping.tiled_graph import TiledGraph
 from .allocate import Interval, Placed, allocate, largest_gap, peak
-from .layout import ELEMENTS, Layout
 from .replica import Residence, Site, settle
 from .scratch import ALIGNMENT, Request, most_rows, requests, rows_of
 from .task import Buffer, Schedule, Scratch, Task
-from .window import border_of
+from .window import border_of, bordered
 
 _SCRATCH = "scratch of task "
 
@@ -88,10 +87,7 @@ def _padded(node: Node, site: Site, residence: Residence) -> tuple[Request, ...]
     for core in site.readers:
         replica = residence.replicas.get((value.name, core))
         if replica is not None and not replica.border.covers(border):
-            layout = Layout(
-                ELEMENTS[value.type.dtype], value.type.shape, border.before, border.after
-            )
-            asked.append(Request("padded", core, layout.size))
+            asked.append(Request("padded", core, bordered(value.type, border).size))
     return tuple(asked)
 
 

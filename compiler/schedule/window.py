@@ -12,6 +12,7 @@ from ..ir.ops.quantized import QConv
 from ..ir.ops.quantized_pooling import QAveragePool
 from ..ir.ops.tiled import Tiled
 from ..ir.types import TensorType
+from .layout import ELEMENTS, Layout
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ class Border:
         before = tuple(max(a, b) for a, b in zip(self.before, other.before, strict=True))
         after = tuple(max(a, b) for a, b in zip(self.after, other.after, strict=True))
         return Border(before, after, self.fill)
+
+
+def bordered(type_: TensorType, border: Border) -> Layout:
+    """The memory layout of a tensor with a border around it."""
+    return Layout(ELEMENTS[type_.dtype], type_.shape, border.before, border.after)
 
 
 def no_border(rank: int) -> Border:

@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import onnx
 import onnxruntime
 
 from ..driver import Model
 from ..ir import Array
-
-_ERRORS_ONLY = 3
+from ..quantize.session import OnnxSession
 
 
 class FloatWitness:
@@ -21,29 +19,11 @@ class FloatWitness:
     def __init__(self, model: Model) -> None:
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.intra_op_num_threads = 1
-        options.log_severity_level = _ERRORS_ONLY
-        self._session = onnxruntime.InferenceSession(
-            _source(model), options, providers=["CPUExecutionProvider"]
-        )
-        shapes = [entry.shape for entry in self._session.get_inputs()]
-        self._single = any(shape and shape[0] == 1 for shape in shapes)
-        self._names = [entry.name for entry in self._session.get_outputs()]
+        self._session = OnnxSession(_source(model), options)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs [b, ...] by name."""
-        count = len(next(iter(inputs.values())))
-        if not self._single or count == 1:
-            return self._run(inputs)
-        parts = [
-            self._run({name: array[i : i + 1] for name, array in inputs.items()})
-            for i in range(count)
-        ]
-        return {name: np.concatenate([part[name] for part in parts]) for name in self._names}
-
-    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        results = self._session.run(self._names, dict(inputs))
-        return {name: np.asarray(result) for name, result in zip(self._names, results, strict=True)}
+        return self._session.run(inputs)
 
 
 def _source(model: Model) -> str | bytes:

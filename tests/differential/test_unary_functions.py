@@ -64,6 +64,8 @@ def test_function_on_the_machine(op_type: str) -> None:
     compilation = compile_model(model.SerializeToString(), "isaac", None, "random")
     samples = random_samples(program_inputs(compilation.program), 1, 16)
     result = verify_program(compilation.program, model.SerializeToString(), samples)
+    # HardSwish has a float kernel in onnxruntime; all others are exported as tables.
+    assert all(c.required for c in result.comparisons) == (op_type != "HardSwish")
     assert [comparison.differences for comparison in result.comparisons] == [0, 0, 0, 0]
     assert result.sqnr is not None
     assert result.sqnr > 25

@@ -19,6 +19,7 @@ from imcc.compiler.ir import (
     Value,
     verify,
 )
+from imcc.compiler.ir.ops.binary import Add
 from imcc.compiler.ir.ops.linear import MatMul
 from imcc.compiler.ir.ops.unary import Relu
 
@@ -167,3 +168,16 @@ def test_floats_are_not_quantized() -> None:
     x = builder.input("x", TensorType(DType.F32, (1, 2), QuantParams((0.5,), (0,))))
     (problem,) = problems(builder.finish([x], ["y"]))
     assert problem == "value 'x': quantized elements must be integers, found f32"
+
+
+def test_the_networkx_view_has_an_edge_for_every_value() -> None:
+    x = Value("x", TensorType(DType.F32, (1, 4)))
+    a, b, c = (Value(name, x.type) for name in "abc")
+    nodes = (
+        Node(Relu(), (x,), (a,)),
+        Node(Relu(), (a,), (b,)),
+        Node(Add(), (a, b), (c,)),
+    )
+    view = Graph("net", (x,), (c,), ("y",), nodes).as_networkx()
+    assert list(view.nodes) == [0, 1, 2]
+    assert sorted(view.edges) == [(0, 1), (0, 2), (1, 2)]

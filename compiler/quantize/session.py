@@ -1,0 +1,46 @@
+"""A model in onnxruntime: one thread, errors only, sample by sample where its batch is fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import onnxruntime
+
+from ..ir import Array
+
+_ERRORS_ONLY = 3
+
+
+class OnnxSession:
+    """An inference session that takes batches of any size.
+
+    `options` say what onnxruntime optimizes; threads and logging are set here.
+    """
+
+    def __init__(self, model: str | bytes, options: onnxruntime.SessionOptions) -> None:
+        options.intra_op_num_threads = 1
+        options.log_severity_level = _ERRORS_ONLY
+        self._session = onnxruntime.InferenceSession(
+            model, options, providers=["CPUExecutionProvider"]
+        )
+        shapes = [entry.shape for entry in self._session.get_inputs()]
+        self._single = any(shape and shape[0] == 1 for shape in shapes)
+        self._outputs = [entry.name for entry in self._session.get_outputs()]
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs [b, ...] by name."""
+        count = len(next(iter(inputs.values())))
+        if not self._single or count == 1:
+            return self._run(inputs)
+        parts = [
+            self._run({name: array[i : i + 1] for name, array in inputs.items()})
+            for i in range(count)
+        ]
+        return {name: np.concatenate([part[name] for part in parts]) for name in self._outputs}
+
+    def _run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        results = self._session.run(self._outputs, dict(inputs))
+        return {
+            name: np.asarray(result) for name, result in zip(self._outputs, results, strict=True)
+        }
