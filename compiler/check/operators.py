@@ -15,7 +15,7 @@ from ..ir.ops.linear import Conv, MatMul
 from ..ir.ops.quant import Dequantize, Quantize
 from ..ir.ops.quantized import QConv, QMatMul
 from ..ir.ops.tiled import Tiled
-from ..quantize.plan import MOVING
+from ..quantize.registry import Kind, is_kind
 from .stages import Stages, origins
 from .trace import Trace
 
@@ -104,7 +104,7 @@ def _computed(
         return Where.CROSSBAR, f"constant weights {shape}", sum(arrays) if arrays else None
     if all(isinstance(node.op, Quantize | Dequantize) for node in own):
         return Where.BOUNDARY, summary_of(own[0].op), None
-    main = next((node for node in own if not isinstance(node.op, MOVING)), own[0])
+    main = next((node for node in own if not is_kind(node.op, Kind.MOVING)), own[0])
     return Where.VECTOR, summary_of(main.op), None
 
 

@@ -20,7 +20,7 @@ from ..options import CompileOptions
 from ..passes import Instrument, Pass, PassContext, Pipeline
 from ..passes.quantize import Quantize
 from ..quantize.parameters import activation_params
-from ..quantize.plan import plan_quantization, unsupported
+from ..quantize.planning import plan_quantization, unsupported
 from ..quantize.state import float_nodes, holds_codes
 from ..schedule import memory_check, schedule
 

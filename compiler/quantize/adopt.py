@@ -22,7 +22,8 @@ from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.quantized import QUnary
 from ..ir.ops.unary import Clip, Identity, Relu
 from ..ir.requant import Requant, quantize
-from .plan import MOVING, Bounds
+from .plan import Bounds
+from .registry import Kind, is_kind
 
 _SHIFT = 128
 
@@ -100,7 +101,7 @@ class Adopter:
         for node in self.graph.nodes:
             if isinstance(node.op, Quantize):
                 self._quantize(node)
-            elif isinstance(node.op, MOVING) and node.result.type.quant is not None:
+            elif is_kind(node.op, Kind.MOVING) and node.result.type.quant is not None:
                 self._move(node, node.operands[0], node.result.name)
         outputs = [self._output(value) for value in self.graph.outputs]
         return self.builder.finish(outputs, self.graph.output_names)
@@ -184,7 +185,7 @@ class Adopter:
         if isinstance(producer.op, Dequantize):
             source = producer.operands[0]
             return source.name if self._known(source) else None
-        if not isinstance(producer.op, MOVING) or value.type.dtype is not DType.F32:
+        if not is_kind(producer.op, Kind.MOVING) or value.type.dtype is not DType.F32:
             return None
         if value.name not in self._moved:
             before = self._name(producer.operands[0])
@@ -213,7 +214,7 @@ class Adopter:
     def _dequantized(self, value: Value) -> Value | None:
         """The codes of the old graph that a real value comes from."""
         producer = self.graph.producer(value)
-        while producer is not None and isinstance(producer.op, MOVING):
+        while producer is not None and is_kind(producer.op, Kind.MOVING):
             producer = self.graph.producer(producer.operands[0])
         if producer is None or not isinstance(producer.op, Dequantize):
             return None
@@ -264,7 +265,7 @@ class Adopter:
         assert isinstance(node.op, Quantize)
         op, value, moves = Quantize(unsigned(node.op.output)), node.operands[0], []
         producer = self.graph.producer(value)
-        while producer is not None and isinstance(producer.op, MOVING):
+        while producer is not None and is_kind(producer.op, Kind.MOVING):
             moves.append(producer)
             value = producer.operands[0]
             producer = self.graph.producer(value)
@@ -278,9 +279,9 @@ class Adopter:
         return codes
 
     def _adopted(self, site: Site) -> Value | None:
-        from .adopt_rules import RULES  # the rules need this class
+        from .adopt_rules import find_rule  # the rules need this class
 
-        rule = RULES.get(type(site.node.op))
+        rule = find_rule(site.node.op)
         return None if rule is None else rule(self, site)
 
     def _site(self, node: Node) -> Site | None:

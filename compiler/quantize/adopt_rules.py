@@ -33,7 +33,8 @@ from ..ir.ops.shape import Concat
 from ..ir.ops.unary import Identity
 from ..ir.requant import Requant, dequantize
 from .adopt import Adopter, Rule, Site, unsigned
-from .plan import MOVING, UNARY
+from .registry import Kind, is_kind
+from .rules.unary import UNARY
 
 _ACCUMULATOR_LIMIT = 1 << 31
 _LARGEST_BIAS = 1 << 30
@@ -205,7 +206,7 @@ def _requantized(adopter: Adopter, site: Site) -> Value | None:
     return adopter.add(QUnary(Identity(), output), (x,), site)
 
 
-RULES: dict[type[Op], Rule] = {
+_RULES: dict[type[Op], Rule] = {
     Conv: _product,
     MatMul: _product,
     Add: _pair,
@@ -216,5 +217,9 @@ RULES: dict[type[Op], Rule] = {
     Softmax: _softmax,
     Dequantize: _requantized,
     **dict.fromkeys(UNARY, _unary),
-    **dict.fromkeys(MOVING, _requantized),
 }
+
+
+def find_rule(op: Op) -> Rule | None:
+    """The rule of an operator; None where it cannot be adopted."""
+    return _requantized if is_kind(op, Kind.MOVING) else _RULES.get(type(op))

@@ -26,7 +26,7 @@ from imcc.compiler.ir.ops.shape import Transpose
 from imcc.compiler.onnx_backend import ImccBackend
 from imcc.compiler.passes import PassContext
 from imcc.compiler.passes.canonicalize import Canonicalize
-from imcc.compiler.quantize.plan import plan_quantization
+from imcc.compiler.quantize.planning import plan_quantization
 
 X = np.arange(12, dtype=np.float32).reshape(3, 4)
 

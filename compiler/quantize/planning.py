@@ -1,0 +1,108 @@
+"""Planning of a quantization, before any node is rewritten.
+
+1. Relu and Clip behind a convolution, matrix product, sum, product or average pooling become
+   clip bounds of its output stage, if nobody else reads the value before them.
+2. Operators that only move values share the parameters of their operand.
+3. Operands of a concatenation that nobody else reads take the parameters of its result, so that
+   it is a copy.
+4. Softmax and the sigmoids have fixed ranges.
+"""
+
+from __future__ import annotations
+
+from ..errors import UnsupportedError
+from ..ir import Graph, Node, QuantParams, Value
+from ..ir.ops.normalization import BatchNormalization, Softmax
+from ..ir.ops.shape import Concat
+from ..ir.ops.unary import Clip, HardSigmoid, Relu, Sigmoid, Tanh
+from . import rules
+from .plan import Bounds, Plan
+from .registry import RULES, Kind, is_kind
+
+__all__ = ["plan_quantization", "rules", "unsupported"]
+
+
+def plan_quantization(graph: Graph, bits: int) -> Plan:
+    """Decide for a float graph; raises `UnsupportedError` naming every node that cannot be."""
+    _check_supported(graph)
+    plan = Plan()
+    for node in graph.nodes:
+        if is_kind(node.op, Kind.FUSING):
+            _fuse(graph, node, plan)
+        elif is_kind(node.op, Kind.MOVING):
+            plan.shares[node.result.name] = node.operands[0].name
+        _fix(node, bits, plan)
+    for node in reversed(graph.nodes):
+        if isinstance(node.op, Concat):
+            _share_concat(graph, node, plan)
+    return plan
+
+
+def _fuse(graph: Graph, node: Node, plan: Plan) -> None:
+    bounds, value = Bounds(), node.result
+    while not graph.is_output(value):
+        users = graph.users(value)
+        if len(users) != 1 or not isinstance(users[0].op, Relu | Clip):
+            break
+        bounds, value = bounds.then(users[0]), users[0].result
+        plan.shares[users[0].operands[0].name] = value.name
+    plan.bounds[node.result.name] = bounds
+
+
+def _fix(node: Node, bits: int, plan: Plan) -> None:
+    one = 1 << bits
+    if isinstance(node.op, Softmax | Sigmoid | HardSigmoid):
+        plan.fixed[node.result.name] = QuantParams((1 / one,), (0,), None, bits, False)
+    elif isinstance(node.op, Tanh):
+        plan.fixed[node.result.name] = QuantParams((2 / one,), (one // 2,), None, bits, False)
+
+
+def _share_concat(graph: Graph, node: Node, plan: Plan) -> None:
+    for operand in node.operands:
+        source = _only_source(graph, operand)
+        if source is None:
+            continue
+        root, target = plan.root(source.name), plan.root(node.result.name)
+        if root != target and root not in plan.fixed:
+            plan.shares[root] = target
+
+
+def _only_source(graph: Graph, value: Value) -> Value | None:
+    """Where the elements of `value` are computed, if they are read along one path only."""
+    while True:
+        producer = graph.producer(value)
+        if producer is None or graph.is_output(value) or len(graph.users(value)) != 1:
+            return None
+        if not is_kind(producer.op, Kind.MOVING):
+            return value
+        value = producer.operands[0]
+
+
+def unsupported(graph: Graph) -> list[tuple[Node, str]]:
+    """The nodes of a float graph that cannot be quantized, each with the reason."""
+    reasons = [(node, _reason(graph, node)) for node in graph.nodes]
+    return [(node, reason) for node, reason in reasons if reason]
+
+
+def _check_supported(graph: Graph) -> None:
+    if not graph.batched:
+        raise UnsupportedError(
+            "the graph has no batch axis; only graphs that were imported with one can be quantized"
+        )
+    problems = [
+        f"  {node.label}: {type(node.op).__name__}{reason}" for node, reason in unsupported(graph)
+    ]
+    if problems:
+        raise UnsupportedError("these nodes cannot be quantized:\n" + "\n".join(problems))
+
+
+def _reason(graph: Graph, node: Node) -> str:
+    """Why a node cannot be quantized; empty if it can be."""
+    if isinstance(node.op, BatchNormalization):
+        return " is not folded; run fold-batch-norm and lower-batch-norm first"
+    rule = RULES.get(type(node.op))
+    if rule is None:
+        return " has no integer form"
+    if all(graph.constant(operand) is not None for operand in node.operands):
+        return " has constant operands only; run fold-constants first"
+    return rule.refuses(graph, node)
