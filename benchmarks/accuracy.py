@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imcc.compiler.driver import compile_model
+from imcc.compiler.frontend import import_for_compilation
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.verify.floats import FloatWitness
 from imcc.isa import builtin_targets
@@ -90,7 +91,7 @@ def main() -> None:
     )
     print(f"{'network':20} samples  float  " + "  ".join(f"{name:>8}" for name in targets))
     for case in cases():
-        witness = FloatWitness(case.model)
+        witness = FloatWitness(case.model, import_for_compilation(case.model).graph)
         reals = (next(iter(witness.run({name: x}).values())) for name, x in named(case))
         scores = [accuracy(case, reals)]
         for target in targets:

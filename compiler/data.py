@@ -1,7 +1,7 @@
 """Sample data for networks: safe reading of ``.npz`` and ``.npy`` files, and where to find them.
 
 A data file is untrusted: nothing is unpickled, sizes are known from headers before anything is
-allocated, and an archive may not expand to more than `MAX_BYTES`, or
+allocated, and an archive may not expand beyond the limit or
 beyond `MAX_RATIO` times its size unless that is little.
 """
 
@@ -13,16 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
 from numpy.lib import format as npy
 
-from .errors import InputError, LimitError
+from .errors import InputError, LimitError, expect_within
 from .ir.graph import Value
 from .ir.op import Array
 
-MAX_BYTES = 4 << 30
 MAX_RATIO = 200
 SMALL_BYTES = 16 << 20  # what may be of any ratio
 UNNAMED = "x"  # the key of the only array of a .npy file
@@ -30,6 +30,9 @@ CALIBRATION_KEY = "calib"
 LABEL_KEY = "y"
 RANDOM_SAMPLES = 64
 BATCH = 64
+
+# What NumPy raises for headers: they are Python literals, which it reads in two ways.
+_WRONG_HEADER = (ValueError, TokenError, SyntaxError, RecursionError, TypeError, KeyError)
 
 
 class DataError(InputError):
@@ -120,12 +123,18 @@ def fit(array: Array, value: Value, where: str) -> Array:
 
 
 def _expect_codes(array: Array, value: Value, where: str) -> None:
-    """Check that an input of codes gets whole numbers that its type holds."""
+    """Check that an input of integers gets whole numbers that its type holds."""
     dtype = value.type.dtype.numpy
     if dtype.kind not in "iu":
         return
     limits = np.iinfo(str(dtype))
-    if array.dtype.kind not in "iu" or array.min() < limits.min or array.max() > limits.max:
+    fits = array.dtype.kind in "biu" and limits.min <= array.min() <= array.max() <= limits.max
+    if not fits and dtype.itemsize > 1:
+        raise DataError(
+            f"{where}: input '{value.name}' takes whole numbers of type {dtype}; the data is "
+            f"{array.dtype}, {array.min()} to {array.max()}"
+        )
+    if not fits:
         raise DataError(
             f"{where}: input '{value.name}' takes {dtype} codes, {limits.min} to {limits.max}; the "
             f"data is {array.dtype}, {array.min()} to {array.max()}: quantize it as the model's "
@@ -133,19 +142,29 @@ def _expect_codes(array: Array, value: Value, where: str) -> None:
         )
 
 
-def random_samples(inputs: Sequence[Value], seed: int, count: int = RANDOM_SAMPLES) -> Samples:
-    """Seeded samples: standard normal, or all codes alike; for timing, not for accuracy."""
+def random_samples(
+    inputs: Sequence[Value],
+    seed: int,
+    count: int = RANDOM_SAMPLES,
+    indices: Mapping[str, int] | None = None,
+) -> Samples:
+    """Seeded samples: standard normal, or all codes alike; for timing, not for accuracy.
+
+    `indices` says of inputs that choose rows how many there are. Other integers are 0 and 1.
+    """
     generator = np.random.default_rng(seed)
-    arrays = {value.name: _random(generator, value, count) for value in inputs}
+    arrays = {v.name: _random(generator, v, count, (indices or {}).get(v.name)) for v in inputs}
     return Samples(arrays, f"random, seed {seed}, {count} samples")
 
 
-def _random(generator: np.random.Generator, value: Value, count: int) -> Array:
+def _random(generator: np.random.Generator, value: Value, count: int, rows: int | None) -> Array:
     shape, dtype = (count, *value.type.shape[1:]), value.type.dtype.numpy
-    if dtype.kind in "iu":
+    if dtype.kind in "iu" and dtype.itemsize == 1 and rows is None:
         limits = np.iinfo(str(dtype))
         codes: Array = generator.integers(limits.min, limits.max, shape, dtype, endpoint=True)
         return codes
+    if dtype.kind in "iub":
+        return generator.integers(0, rows or 2, shape).astype(dtype)
     return generator.standard_normal(shape).astype(np.float32).astype(dtype)
 
 
@@ -167,21 +186,37 @@ def calibration(
     inputs: Sequence[Value],
     model: Path | None,
     seed: int,
+    indices: Mapping[str, int] | None = None,
 ) -> Samples:
     """Calibration samples: from arrays, a file, ``"random"``, or a file beside the model.
 
-    Raises `MissingCalibrationError` where there are none.
+    `indices` is as for `random_samples`. Raises `MissingCalibrationError` where there are none.
     """
     if isinstance(choice, np.ndarray):
-        return _from_arrays(dict.fromkeys((value.name for value in inputs[:1]), choice), inputs)
+        choice = dict.fromkeys((value.name for value in inputs[:1]), choice)
     if isinstance(choice, Mapping):
-        return _from_arrays(choice, inputs)
+        return with_rows(_from_arrays(choice, inputs), indices or {}, "calibration")
     if choice == "random":
-        return random_samples(inputs, seed)
+        return random_samples(inputs, seed, indices=indices)
     path = Path(choice) if choice is not None else find_beside(model) if model else None
     if path is None:
         raise MissingCalibrationError(_no_calibration(model))
-    return load_samples(path, inputs, CALIBRATION_KEY)
+    return with_rows(load_samples(path, inputs, CALIBRATION_KEY), indices or {}, str(path))
+
+
+def with_rows(samples: Samples, indices: Mapping[str, int], where: str) -> Samples:
+    """The samples; raises `DataError` where an input that chooses rows names one there is not.
+
+    `indices` says for such inputs how many rows there are; -1 is the last one.
+    """
+    for name in samples.inputs.keys() & indices.keys():
+        found, rows = samples.inputs[name], indices[name]
+        if found.size and (found.min() < -rows or found.max() >= rows):
+            raise DataError(
+                f"{where}: input '{name}' chooses among {rows} rows, 0 to {rows - 1}; the data is "
+                f"{found.min()} to {found.max()}"
+            )
+    return samples
 
 
 def _from_arrays(arrays: Mapping[str, Array], inputs: Sequence[Value]) -> Samples:
@@ -246,9 +281,8 @@ def _read_npz(file: IO[bytes], path: Path) -> dict[str, Array]:
 
 
 def _check_sizes(members: Sequence[zipfile.ZipInfo], path: Path) -> None:
-    total = sum(member.file_size for member in members)
-    if total > MAX_BYTES:
-        raise LimitError(f"{path}: the arrays take {total} bytes; at most {MAX_BYTES} are read")
+    mib = -(-sum(member.file_size for member in members) >> 20)
+    expect_within(mib, "data_mib", f"its arrays take {mib:,} MiB", path.name)
     for member in members:
         if member.file_size > max(MAX_RATIO * member.compress_size, SMALL_BYTES):
             raise LimitError(
@@ -263,7 +297,7 @@ def _read_npy(stream: IO[Any], size: int, where: str) -> Array:
         version = npy.read_magic(header)  # type: ignore[arg-type]
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
         shape, fortran, dtype = read(header)  # type: ignore[arg-type]
-    except ValueError as error:
+    except _WRONG_HEADER as error:
         raise DataError(f"{where}: not a .npy array: {error}") from error
     if dtype.hasobject:
         raise DataError(f"{where}: the array holds Python objects; only numbers are read")

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-MAX_SHOWN = 50
+from .limits import limits
 
 
 class Severity(StrEnum):
@@ -49,7 +49,8 @@ EXPLANATIONS = {
     "graph.",
     "IMC0204": "Two tensors have the same name. In ONNX each name is assigned once.",
     "IMC0205": "A node or the graph reads a tensor that nothing provides.",
-    "IMC0206": "Nodes depend on each other in a circle, so no order of execution exists.",
+    "IMC0206": "Nodes depend on each other in a circle, so no order of execution exists, or "
+    "functions of the model call each other without an end.",
     "IMC0207": "A weight is not what it claims to be: its dimensions and its bytes disagree.",
     "IMC0208": "External data is read only from regular files beside the model, named by a "
     "relative path without '..', and only where the file holds as many bytes as the "
@@ -58,6 +59,9 @@ EXPLANATIONS = {
     "model is not valid ONNX.",
     "IMC0210": "An attribute or an operand that the operator needs is missing or has the wrong "
     "kind.",
+    "IMC0211": "ONNX's or onnxruntime's own code crashed on a part of the model, or took longer or "
+    "more memory than the limits allow. It was tried in a process of its own, so nothing else is "
+    "harmed; the model is damaged or hostile.",
     "IMC0301": "Shapes are fixed at compile time, except for the batch axis (axis 0 of each "
     "input). Give every other symbol a value with --dim NAME=SIZE, or a whole shape "
     "with --input-shapes NAME:[...].",
@@ -70,12 +74,13 @@ EXPLANATIONS = {
     "mixes or counts samples cannot be compiled.",
     "IMC0405": "Activations are float32 (or 8-bit codes behind DequantizeLinear). Convert the "
     "model to float32.",
-    "IMC0406": "A constant expression would need more memory than the limit for folding allows.",
     "IMC0407": "The node has an attribute or operand that the importer does not know, so that "
     "its meaning might be missed.",
     "IMC0408": "The model uses a part of ONNX that is not supported as a whole, such as control "
-    "flow, model-local functions or sparse tensors.",
+    "flow or sparse tensors.",
     "IMC0409": "An output of the model does not depend on any input.",
+    "IMC0502": "The machine has no form for the operator, so the host computes it with "
+    "onnxruntime. Values cross between chip and host there. With --strict this is refused.",
     "IMC0601": "The model exceeds a limit that guards against hostile or accidental size.",
 }
 
@@ -86,11 +91,12 @@ def escape(text: str) -> str:
 
 
 def render(diagnostics: Iterable[Diagnostic], file: str) -> str:
-    """All problems in graph order as plain text, at most `MAX_SHOWN`, and their count."""
+    """All problems in graph order as plain text, at most as many as the limit, and their count."""
     ordered = in_graph_order(diagnostics)
-    blocks = [_block(diagnostic, file) for diagnostic in ordered[:MAX_SHOWN]]
-    if len(ordered) > MAX_SHOWN:
-        blocks.append(f"... and {len(ordered) - MAX_SHOWN} more")
+    most = limits().diagnostics
+    blocks = [_block(diagnostic, file) for diagnostic in ordered[:most]]
+    if len(ordered) > most:
+        blocks.append(f"... and {len(ordered) - most} more")
     return "\n".join([*blocks, _count(ordered)])
 
 

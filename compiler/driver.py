@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onnx import ModelProto
@@ -12,9 +12,14 @@ from onnx import ModelProto
 from imcc.isa import Program, Target, load_target, validate
 
 from .backend import ValueProbe, emit_with_probes
+from .check import expect_no_hosts
 from .data import Samples, calibration
-from .frontend import import_onnx
+from .diagnostics import Diagnostic
+from .frontend import Imported, import_for_compilation
+from .hosting import with_hosts
+from .index_limits import index_limits
 from .ir import Array, Graph
+from .ir.batch import batched_inputs
 from .mapping import AdcPolicy, TiledGraph, TileOptions, tile
 from .options import CompileOptions, Facts, read_facts, write_facts
 from .passes import Instrument, PassContext, Pipeline, stage
@@ -28,7 +33,10 @@ CalibrationChoice = str | Path | Array | Mapping[str, Array] | None
 
 @dataclass(frozen=True, eq=False)
 class Compilation:
-    """Every stage of one compilation. `notes` is what the user should know about it."""
+    """Every stage of one compilation.
+
+    `notes` is what the user should know about it, `hosted` the nodes on the host and why.
+    """
 
     options: CompileOptions
     imported: Graph
@@ -38,6 +46,7 @@ class Compilation:
     program: Program
     probes: tuple[ValueProbe, ...]
     notes: tuple[str, ...]
+    hosted: tuple[Diagnostic, ...] = ()
 
 
 def compile(
@@ -74,28 +83,67 @@ def compile_model(
     pipeline = Pipeline(
         Pipeline.parse(options.passes()).passes, tuple(instruments), options.verify_each
     )
-    with stage("import", pipeline.instruments):
-        imported = import_onnx(model, dims=options.dims, input_shapes=options.input_shapes)
-    with stage("data", pipeline.instruments):
-        samples = _calibration(calibration_choice, imported, model, options.seed)
-    context = PassContext(chip, samples.batches if samples else None)
-    quantized = pipeline.run(imported, context)
-    source = samples.source if samples else UNCALIBRATED
-    facts = Facts(source, options, dict(context.activations), *identify(model))
-    notes = tuple(dict.fromkeys(context.notes))
+    if options.strict:
+        expect_no_hosts(model, chip, options)
+
+    def run(imported: Imported, _: Mapping[str, str]) -> tuple[_Calibration, PassContext, Graph]:
+        with stage("data", pipeline.instruments):
+            samples = _calibration(calibration_choice, imported.graph, model, options.seed)
+        context = PassContext(chip, samples.batches)
+        return samples, context, pipeline.run(imported.graph, context)
+
+    found, (samples, context, quantized) = with_hosts(
+        lambda hosts: _import(model, options, hosts, pipeline.instruments), run
+    )
+    imported = found.graph
+    limits = index_limits(imported)
+    facts = Facts(samples.source, options, dict(context.activations), *identify(model), limits)
+    notes = tuple(dict.fromkeys((*found.notes, *context.notes)))
     compilation = lower(imported, quantized, chip, facts, notes, pipeline.instruments)
     with stage("validate", pipeline.instruments):
         validate(compilation.program)
-    return compilation
+    return replace(compilation, hosted=found.hosted)
 
 
-def _calibration(
-    choice: CalibrationChoice, graph: Graph, model: Model, seed: int
-) -> Samples | None:
-    """Calibration samples; a model that is quantized needs none."""
-    if choice is None and holds_codes(graph):
-        return None
-    return calibration(choice, graph.inputs, model_path(model), seed)
+class _Calibration:
+    """Calibration samples; those of a model with codes are looked for when they are needed."""
+
+    def __init__(self, find: Callable[[], Samples]) -> None:
+        self._find = find
+        self._found: Samples | None = None
+
+    def find(self) -> Samples:
+        """The samples; raises `InputError` where there are none."""
+        self._found = self._found or self._find()
+        return self._found
+
+    def batches(self) -> Iterable[Mapping[str, Array]]:
+        """A walk over them."""
+        return self.find().batches()
+
+    @property
+    def source(self) -> str:
+        """Where they came from."""
+        return self._found.source if self._found else UNCALIBRATED
+
+
+def _calibration(choice: CalibrationChoice, graph: Graph, model: Model, seed: int) -> _Calibration:
+    inputs = batched_inputs(graph.inputs, graph.batched)
+    limits = index_limits(graph)
+    samples = _Calibration(lambda: calibration(choice, inputs, model_path(model), seed, limits))
+    if choice is not None or not holds_codes(graph):
+        samples.find()
+    return samples
+
+
+def _import(
+    model: Model,
+    options: CompileOptions,
+    hosts: Mapping[str, str],
+    instruments: Iterable[Instrument] = (),
+) -> Imported:
+    with stage("import", instruments):
+        return import_for_compilation(model, options.dims, options.input_shapes, hosts)
 
 
 def recompile(program: Program, model: Model) -> Compilation:
@@ -105,10 +153,14 @@ def recompile(program: Program, model: Model) -> Compilation:
     """
     facts = read_facts(program)
     options = facts.options
-    imported = import_onnx(model, dims=options.dims, input_shapes=options.input_shapes)
-    context = PassContext(program.target, activations=dict(facts.activations))
-    quantized = Pipeline.parse(options.passes()).run(imported, context)
-    return lower(imported, quantized, program.target, facts, ())
+    pipeline = Pipeline.parse(options.passes())
+
+    def run(imported: Imported, _: Mapping[str, str]) -> Graph:
+        context = PassContext(program.target, activations=dict(facts.activations))
+        return pipeline.run(imported.graph, context)
+
+    found, quantized = with_hosts(lambda hosts: _import(model, options, hosts), run)
+    return lower(found.graph, quantized, program.target, facts, ())
 
 
 def lower(

@@ -6,10 +6,11 @@ fit, 6 a resource limit was hit, 70 an error of the compiler itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import ClassVar
 
 from .diagnostics import Diagnostic, in_graph_order, render
+from .limits import limits, spelled
 
 
 class CompileError(Exception):
@@ -42,6 +43,14 @@ class UnsupportedError(CompileError):
     exit_code = 4
 
 
+class HostNeededError(UnsupportedError):
+    """Nodes that have no form on the machine; `reasons` has them by ONNX node."""
+
+    def __init__(self, problem: str | Iterable[Diagnostic], reasons: Mapping[str, str]) -> None:
+        super().__init__(problem)
+        self.reasons = dict(reasons)
+
+
 class CapacityError(CompileError):
     """A network that does not fit the target; says by how much."""
 
@@ -56,3 +65,19 @@ class LimitError(CompileError):
 
 class VerificationError(CompileError):
     """An IR that breaks its own rules: a defect of a pass, never of the user's model."""
+
+
+def expect_within(found: int, name: str, text: str, file: str = "the model") -> None:
+    """Raise `LimitError` where `found` is more than the limit of this name allows.
+
+    `text` says what was found, such as "the graph has 7 nodes".
+    """
+    if found > getattr(limits(), name):
+        raise LimitError([beyond(name, text)], file)
+
+
+def beyond(name: str, text: str) -> Diagnostic:
+    """The diagnostic of a limit that is exceeded."""
+    cure = f"if you trust the file, raise it: --limit {spelled(name)}=..."
+    text = f"{text}, the limit is {getattr(limits(), name):,}"
+    return Diagnostic("IMC0601", text, help=(cure,))

@@ -15,7 +15,7 @@ from onnx.backend.base import Backend, BackendRep
 from onnx.backend.test.runner import BackendIsNotSupposedToImplementIt
 from onnx.numpy_helper import to_array
 
-from .errors import UnsupportedError
+from .errors import CompileError, UnsupportedError
 from .frontend import import_onnx
 from .frontend.binding import bind_constants
 from .ir import Array, Graph, evaluate, verify
@@ -96,9 +96,9 @@ def as_array(tensor: object) -> Array:
     return to_array(tensor) if isinstance(tensor, TensorProto) else np.asarray(tensor)
 
 
-def reason(error: UnsupportedError) -> str:
-    """The first thing that is not supported, in one line."""
+def reason(error: CompileError) -> str:
+    """The first thing that is wrong or not supported, in one line."""
     if not error.diagnostics:
-        return str(error)
+        return str(error).splitlines()[0]
     first = error.diagnostics[0]
     return f"{first.message}: {first.reason}" if first.reason else first.message

@@ -13,10 +13,12 @@ from .errors import InputError
 from .ir import QuantParams
 from .mapping import AdcPolicy
 
+# Operators become primitive and the graph batched first: only then do they have a form on codes.
+_FRONT = "recognize,decompose,add-batch-axis,adopt-quantization,fold-constants"
 LEVELS = (
-    "adopt-quantization,fold-constants,lower-batch-norm",
-    "adopt-quantization,fold-constants,fold-batch-norm,lower-batch-norm",
-    "adopt-quantization,fold-constants,canonicalize,fold-batch-norm,lower-batch-norm,canonicalize",
+    f"{_FRONT},lower-batch-norm",
+    f"{_FRONT},fold-batch-norm,lower-batch-norm,fuse-elementwise",
+    f"{_FRONT},canonicalize,fold-batch-norm,lower-batch-norm,canonicalize,fuse-elementwise",
 )
 
 
@@ -25,7 +27,7 @@ class CompileOptions:
     """What a user can choose. `level` is the N of ``-ON``; `pipeline` replaces all its passes.
 
     `dims` binds symbolic dimensions and `input_shapes` whole inputs of the model. `seed` counts
-    for ``calibration="random"`` only.
+    for ``calibration="random"`` only. With `strict` no node may run on the host.
     """
 
     level: int = 2
@@ -38,6 +40,7 @@ class CompileOptions:
     input_shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     seed: int = 0
     verify_each: bool = True
+    strict: bool = False
 
     def passes(self) -> str:
         """The pass pipeline in text form."""
@@ -48,7 +51,7 @@ class CompileOptions:
         chosen = [f"weight-bits={self.weight_bits}", f"activation-bits={self.activation_bits}"]
         if self.method is not None:
             chosen.append(f"method={self.method}")
-        return f"{LEVELS[self.level]},quantize{{{' '.join(chosen)}}}"
+        return f"{LEVELS[self.level]},partition-host,quantize{{{' '.join(chosen)}}}"
 
     def to_json(self) -> str:
         """Canonical JSON."""
@@ -67,7 +70,8 @@ class CompileOptions:
 class Facts:
     """How a program was made: the calibration data, the options and what calibration found.
 
-    With `activations` the quantized graph can be made again without the data.
+    With `activations` the quantized graph can be made again without the data. `indices` says for
+    each input of indices how many there are.
     """
 
     calibration: str
@@ -75,6 +79,7 @@ class Facts:
     activations: Mapping[str, QuantParams]
     model: str = ""
     model_sha256: str = ""
+    indices: Mapping[str, int] = field(default_factory=dict)
 
 
 def write_facts(facts: Facts) -> tuple[tuple[str, str], ...]:
@@ -90,6 +95,7 @@ def write_facts(facts: Facts) -> tuple[tuple[str, str], ...]:
         ("pipeline", facts.options.passes()),
         ("options", facts.options.to_json()),
         ("activations", _canonical(activations)),
+        ("indices", _canonical(dict(facts.indices))),
     )
 
 
@@ -107,6 +113,7 @@ def read_facts(program: Program) -> Facts:
             },
             notes["model"],
             notes["model.sha256"],
+            json.loads(notes["indices"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(

@@ -17,10 +17,10 @@ from .errors import (
     TargetError,
     ValidationError,
 )
-from .fields import ElementType, Role, Rounding, Space
+from .fields import ElementType, HostType, Role, Rounding, Space
 from .instruction import BY_MNEMONIC, TABLE, Field, Instruction
 from .matrix import Adc, Matrix, Slice, Tile
-from .program import ISA_VERSION, Binding, Origin, Program
+from .program import ISA_VERSION, Binding, HostPartition, Origin, Program
 from .scale import decode_scale, encode_fixed, encode_scale, encode_scales, fixed_shift
 from .target import Encoding, RequantMode, Target, builtin_targets, load_target
 from .validator import validate
@@ -39,6 +39,8 @@ __all__ = [
     "EncodingError",
     "Exchange",
     "Field",
+    "HostPartition",
+    "HostType",
     "Instruction",
     "IsaError",
     "Matrix",

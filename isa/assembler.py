@@ -7,6 +7,7 @@ A line is a directive, an instruction, a comment (``; ...``) or empty. Directive
     .global 4096                     bytes of global memory
     .note ["key", "value"]           a fact about the compilation
     .input {...} / .output {...}     a binding
+    .host {...}                      a host partition, p0 first; its model is in base64
     .matrix {...}                    a matrix handle, m0 first; its tiles follow
     .tile {...}                      a tile of the last matrix
     .origin 3 0 5 ["conv1"]          instructions [0, 5) of core 3 come from these nodes
@@ -25,10 +26,10 @@ from typing import Any
 
 from .errors import AssemblyError, ContainerError, TargetError
 from .instruction import Instruction
-from .manifest import check_version
+from .manifest import HostRecord, check_version
 from .matrix import Matrix, Tile
 from .problems import did_you_mean
-from .program import Binding, Origin, Program
+from .program import Binding, HostPartition, Origin, Program
 from .target import Target
 from .typed_json import from_plain, parse
 
@@ -61,6 +62,7 @@ class _Assembler:
         self._notes: list[tuple[str, str]] = []
         self._inputs: list[Binding] = []
         self._outputs: list[Binding] = []
+        self._hosts: list[HostPartition] = []
         self._matrices: list[Matrix] = []
         self._tiles: list[list[Tile]] = []
         self._origins: list[Origin] = []
@@ -143,6 +145,7 @@ class _Assembler:
             global_size=self._global_size,
             origins=tuple(self._origins),
             notes=tuple(self._notes),
+            hosts=tuple(self._hosts),
         )
 
     def _decode_constants(self) -> bytes:
@@ -201,6 +204,16 @@ class _Assembler:
         """``.output {...}``."""
         self._outputs.append(from_plain(Binding, plain, "output"))
 
+    def host(self, _: list[str], plain: object) -> None:
+        """``.host {...}``, with the model in base64 under `model`."""
+        parts = dict(plain) if isinstance(plain, dict) else {}
+        text = from_plain(str, parts.pop("model", None), "host.model")
+        record = from_plain(HostRecord, parts, "host")
+        try:
+            self._hosts.append(record.partition(b64decode(text, validate=True)))
+        except (binascii.Error, ValueError) as error:
+            raise AssemblyError(f"host.model is not base64: {error}") from error
+
     def matrix(self, _: list[str], plain: object) -> None:
         """``.matrix {...}``, without the tiles."""
         whole = {**plain, "tiles": []} if isinstance(plain, dict) else plain
@@ -241,6 +254,7 @@ _DIRECTIVES: dict[str, tuple[int, bool, bool, _Action]] = {
     ".note": (0, True, False, _Assembler.note),
     ".input": (0, True, False, _Assembler.input),
     ".output": (0, True, False, _Assembler.output),
+    ".host": (0, True, False, _Assembler.host),
     ".matrix": (0, True, False, _Assembler.matrix),
     ".tile": (0, True, False, _Assembler.tile),
     ".origin": (3, True, False, _Assembler.origin),

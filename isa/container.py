@@ -1,8 +1,9 @@
 """The `.imc` file: safetensors layout with the manifest under the metadata key `imcc`.
 
-Tensors are `code.<core, five digits>` (uint64, one word an instruction) and `constants`
-(uint8). Equal programs give identical bytes. Files are written atomically. A file that is not
-well formed is refused with `ContainerError`, whatever is wrong with it.
+Tensors are `code.<core, five digits>` (uint64, one word an instruction), `constants` (uint8) and
+`host.<partition, five digits>` (uint8, an ONNX model). Equal programs give identical bytes. Files
+are written atomically. A file that is not well formed is refused with `ContainerError`, whatever is
+wrong with it.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ import numpy as np
 from .encoding import decode, encode
 from .errors import ContainerError, EncodingError
 from .instruction import Instruction
-from .manifest import Section, manifest_text, parse_manifest
-from .program import Program
+from .manifest import HostRecord, Section, manifest_text, parse_manifest
+from .program import HostPartition, Program
 from .typed_json import canonical, from_plain, parse
 
 MAX_FILE_BYTES = 1 << 31
@@ -31,6 +32,7 @@ MAX_HEADER_BYTES = 100_000_000
 _ALIGNMENT = 8
 _CONSTANTS = "constants"
 _CODE_NAME = re.compile(r"code\.[0-9]{5}")
+_HOST_NAME = re.compile(r"host\.[0-9]{5}")
 _ITEM_BYTES = {"U64": 8, "U8": 1}
 
 
@@ -116,6 +118,7 @@ def program_from_bytes(data: bytes) -> Program:
         global_size=manifest.global_size,
         origins=manifest.origins,
         notes=manifest.notes,
+        hosts=_read_hosts(sections, manifest.hosts),
     )
 
 
@@ -125,7 +128,12 @@ def _sections(program: Program) -> list[tuple[str, str, bytes]]:
         (f"code.{core:05d}", "U64", encode(instructions).astype("<u8").tobytes())
         for core, instructions in sorted(program.cores.items())
     ]
-    return [*code, (_CONSTANTS, "U8", program.constants)]
+    hosts = [(_host_name(i), "U8", host.model) for i, host in enumerate(program.hosts)]
+    return [*code, (_CONSTANTS, "U8", program.constants), *hosts]
+
+
+def _host_name(index: int) -> str:
+    return f"host.{index:05d}"
 
 
 def _sha256(data: bytes | memoryview) -> str:
@@ -172,9 +180,12 @@ def _read_sections(header: dict[str, object], body: memoryview) -> dict[str, mem
 
 
 def _check_tensor(name: str, tensor: _Tensor) -> _Tensor:
-    dtype = "U8" if name == _CONSTANTS else "U64"
-    if name != _CONSTANTS and not _CODE_NAME.fullmatch(name):
-        raise ContainerError(f"tensor {name!r} is neither 'constants' nor 'code.<five digits>'")
+    dtype = "U64" if _CODE_NAME.fullmatch(name) else "U8"
+    if dtype == "U8" and name != _CONSTANTS and not _HOST_NAME.fullmatch(name):
+        raise ContainerError(
+            f"tensor {name!r} is neither 'constants' nor 'code.<five digits>' nor "
+            "'host.<five digits>'"
+        )
     if tensor.dtype != dtype or len(tensor.shape) != 1:
         raise ContainerError(f"tensor {name!r} must be a vector of {dtype}")
     start, end = tensor.data_offsets
@@ -196,9 +207,21 @@ def _check_hashes(sections: dict[str, memoryview], recorded: tuple[Section, ...]
             raise ContainerError(f"section '{section.name}' is damaged: its SHA-256 is wrong")
 
 
+def _read_hosts(
+    sections: dict[str, memoryview], records: tuple[HostRecord, ...]
+) -> tuple[HostPartition, ...]:
+    names = [_host_name(index) for index in range(len(records))]
+    found = sorted(filter(_HOST_NAME.fullmatch, sections))
+    if found != names:
+        raise ContainerError(f"the manifest needs the models {names}, the file has {found}")
+    return tuple(
+        record.partition(bytes(sections[name])) for record, name in zip(records, names, strict=True)
+    )
+
+
 def _decode_cores(sections: dict[str, memoryview]) -> dict[int, tuple[Instruction, ...]]:
     cores: dict[int, tuple[Instruction, ...]] = {}
-    for name in sorted(sections.keys() - {_CONSTANTS}):
+    for name in sorted(filter(_CODE_NAME.fullmatch, sections)):
         core = int(name.removeprefix("code."))
         words = np.frombuffer(sections[name], dtype="<u8").astype(np.uint64)
         try:

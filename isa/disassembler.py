@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from .instruction import Instruction
 from .instructions import LOOP_DEPTH, Loop
+from .manifest import HostRecord
 from .matrix import Matrix
-from .program import ISA_VERSION, Binding, Program
+from .program import ISA_VERSION, Binding, HostPartition, Program
 from .typed_json import canonical, to_plain
 
 _BYTES_A_LINE = 72
@@ -27,6 +28,7 @@ def _lines(program: Program) -> Iterator[str]:
     yield from (f".note {canonical(to_plain(note))}" for note in program.notes)
     yield from (f".input {_json(binding)}" for binding in program.inputs)
     yield from (f".output {_json(binding)}" for binding in program.outputs)
+    yield from (f".host {_host(host)}" for host in program.hosts)
     for index, matrix in enumerate(program.matrices):
         yield f"; m{index}"
         yield from _matrix(matrix)
@@ -46,6 +48,12 @@ def _lines(program: Program) -> Iterator[str]:
 
 def _json(binding: Binding) -> str:
     return canonical(to_plain(binding))
+
+
+def _host(host: HostPartition) -> str:
+    plain = to_plain(HostRecord.of(host))
+    assert isinstance(plain, dict)
+    return canonical({**plain, "model": b64encode(host.model).decode("ascii")})
 
 
 def _matrix(matrix: Matrix) -> Iterator[str]:

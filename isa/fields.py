@@ -46,6 +46,45 @@ _SIZES = {
 }
 
 
+class HostType(IntEnum):
+    """The type in which the host has the values of a tensor, as ONNX names them."""
+
+    F32 = 0
+    F16 = 1
+    I8 = 2
+    I16 = 3
+    I32 = 4
+    I64 = 5
+    U8 = 6
+    U16 = 7
+    U32 = 8
+    U64 = 9
+    BOOL = 10
+
+    @property
+    def element(self) -> ElementType:
+        """The element type in which values lie in memory where they are not quantized.
+
+        Floats lie there as their bits; 64-bit integers as 32-bit ones, which they must fit.
+        """
+        return _PLAIN[self]
+
+
+_PLAIN = {
+    HostType.F32: ElementType.U32,
+    HostType.F16: ElementType.U16,
+    HostType.I8: ElementType.I8,
+    HostType.I16: ElementType.I16,
+    HostType.I32: ElementType.I32,
+    HostType.I64: ElementType.I32,
+    HostType.U8: ElementType.U8,
+    HostType.U16: ElementType.U16,
+    HostType.U32: ElementType.U32,
+    HostType.U64: ElementType.U32,
+    HostType.BOOL: ElementType.U8,
+}
+
+
 class Rounding(IntEnum):
     """How the output stage turns a scaled value into an integer.
 
@@ -116,6 +155,7 @@ WriteStream = Annotated[int, _stream(Role.WRITE)]
 StreamRegister = Annotated[int, _stream(Role.UPDATE)]
 MatrixId = Annotated[int, Kind(16, prefix="m")]
 ArrayId = Annotated[int, Kind(16, prefix="a")]
+PartitionId = Annotated[int, Kind(16, prefix="p")]
 CoreId = Annotated[int, Kind(16, prefix="c")]
 SpaceField = Annotated[int, Kind(1, choices=Space)]
 ElementField = Annotated[int, Kind(3, choices=ElementType)]

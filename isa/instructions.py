@@ -28,6 +28,7 @@ from .fields import (
     ElementField,
     Flag,
     MatrixId,
+    PartitionId,
     ReadStream,
     Repeat,
     RoundingField,
@@ -69,6 +70,18 @@ class Barrier(Instruction):
     """Waits until every core of the program has come to a barrier with the same `tag`."""
 
     tag: Tag
+
+
+@instruction(0x04)
+class Host(Instruction):
+    """Hands partition `partition` of the network to the host, and waits for it.
+
+    All earlier instructions of this core are done before. The host reads the partition's inputs
+    from global memory, runs its ONNX model in floats and writes its results to global memory. A
+    partition is run once.
+    """
+
+    partition: PartitionId
 
 
 @instruction(0x10)
@@ -295,3 +308,53 @@ class Softmax(Instruction):
     src: ReadStream
     table: ReadStream
     steps: Steps
+
+
+@instruction(0x58)
+class Dot(Instruction):
+    """Multiplies two computed tensors: sums of products along the last `inner` axes.
+
+    ``dst = sum of (a - za) * (b - zb)``. `a` and `b` have the same count on every axis; an axis
+    along which one of them repeats has stride 0 there. `dst` (i32) has one element for each
+    place on the axes before the last `inner` ones. `params` holds two 32-bit words, the zero
+    points za and zb, which are values of the element types of `a` and `b`.
+    """
+
+    dst: WriteStream
+    a: ReadStream
+    b: ReadStream
+    params: ReadStream
+    inner: Axis
+
+
+@instruction(0x59)
+class Norm(Instruction):
+    """Normalises rows of K elements, the last `inner` axes of `src`, in units of 2^-16.
+
+    ``d = K * x - sum of x`` with `center`, else ``d = K * (x - z)``; ``V = sum of d * d``;
+    ``dst = rne(d * (2^16 / sqrt((V + e) / K)))``, 0 where V + e is 0. `d` and `V` are exact
+    integers, V + e ends at 2^64 - 1; d, V + e and K are turned into float64, and each division,
+    root and product rounds as IEEE float64 does. `params` holds three 32-bit words: z, a value
+    of the element type of `src`, and the low and the high half of e. K is at most 32768, and
+    with 16-bit elements at most 1290.
+    """
+
+    dst: WriteStream
+    src: ReadStream
+    params: ReadStream
+    inner: Axis
+    center: Flag
+
+
+@instruction(0x5A)
+class Gather(Instruction):
+    """Copies the rows of `table` that the indices `src` name, one behind the other.
+
+    The last `inner` axes of `table` are one row, the axes before them count the rows. Index -1
+    is the last row, -2 the one before it. An index that names no row stops the machine.
+    """
+
+    dst: WriteStream
+    src: ReadStream
+    table: ReadStream
+    inner: Axis

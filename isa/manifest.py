@@ -1,6 +1,7 @@
-"""The part of a program that is not code or constants, as one JSON object.
+"""The part of a program that is not code, constants or ONNX, as one JSON object.
 
-Code and constants are *sections*; the manifest holds the SHA-256 of each.
+Code, constants and the models of host partitions are *sections*; the manifest holds the SHA-256 of
+each.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ from dataclasses import dataclass
 
 from .errors import ContainerError, TargetError
 from .matrix import Matrix
-from .program import ISA_VERSION, Binding, Origin, Program
+from .program import ISA_VERSION, Binding, HostPartition, Origin, Program
 from .target import Target
 from .typed_json import canonical, from_plain, parse, to_plain
 
-FORMAT = "imcc.program/1"
+FORMAT = "imcc.program/2"
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,27 @@ class Section:
 
 
 @dataclass(frozen=True)
+class HostRecord:
+    """A host partition without its model."""
+
+    name: str
+    inputs: tuple[Binding, ...]
+    outputs: tuple[Binding, ...]
+    nodes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, host: HostPartition) -> HostRecord:
+        """The record of a partition."""
+        return cls(host.name, host.inputs, host.outputs, host.nodes)
+
+    def partition(self, model: bytes) -> HostPartition:
+        """The partition with its model."""
+        return HostPartition(self.name, model, self.inputs, self.outputs, self.nodes)
+
+
+@dataclass(frozen=True)
 class Manifest:
-    """Everything of a program but code, constants and target; see `Program` for the fields."""
+    """Everything of a program but its sections and target; see `Program` for the fields."""
 
     format: str
     isa: tuple[int, int]
@@ -37,6 +57,7 @@ class Manifest:
     global_size: int
     origins: tuple[Origin, ...]
     notes: tuple[tuple[str, str], ...]
+    hosts: tuple[HostRecord, ...]
     sections: tuple[Section, ...]
 
 
@@ -51,6 +72,7 @@ def manifest_text(program: Program, sections: tuple[Section, ...]) -> str:
         program.global_size,
         program.origins,
         program.notes,
+        tuple(map(HostRecord.of, program.hosts)),
         sections,
     )
     plain = to_plain(manifest)

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from .fields import ElementType
+from .fields import ElementType, HostType
 from .instruction import Instruction
 from .matrix import Matrix
 from .target import Target
 
-ISA_VERSION = (1, 0)
+ISA_VERSION = (1, 1)
 
 
 @dataclass(frozen=True)
 class Binding:
-    """An input or output of the program in global memory.
+    """An input or output of the program, or of a host partition, in global memory.
 
     The tensor lies at `address` as contiguous row-major codes of `element`, in the shape of the
     ONNX model (`shape`, with the leading batch axis 1). A real value is
-    ``(code - zero_point) * scale``; `scale` is 0 where codes are the value itself.
+    ``(code - zero_point) * scale``, and the host has it as `dtype`; codes made of real values have
+    `bits` bits. Where `scale` is 0 nothing
+    is quantized: `element` is that of `dtype`, and floats lie in memory as their bits.
     """
 
     name: str
@@ -27,6 +29,21 @@ class Binding:
     address: int
     scale: float
     zero_point: int
+    dtype: HostType
+    bits: int
+
+    @classmethod
+    def plain(cls, name: str, dtype: HostType, shape: tuple[int, ...], address: int) -> Binding:
+        """A tensor whose values lie in memory as they are."""
+        element = dtype.element
+        return cls(name, element, shape, address, 0.0, 0, dtype, 8 * element.size)
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Smallest and largest code."""
+        if self.element in (ElementType.I8, ElementType.I16, ElementType.I32):
+            return -(1 << (self.bits - 1)), (1 << (self.bits - 1)) - 1
+        return 0, (1 << self.bits) - 1
 
     @property
     def count(self) -> int:
@@ -53,8 +70,24 @@ class Origin:
 
 
 @dataclass(frozen=True)
+class HostPartition:
+    """A part of the network that the host computes with onnxruntime.
+
+    `model` is a serialized ONNX model with static shapes, for one input of the network. The
+    bindings name its graph inputs and outputs; a name may occur twice among `outputs`. Axis 0 of
+    their shapes is not a batch. `nodes` are the ONNX nodes in it, as the user knows them.
+    """
+
+    name: str
+    model: bytes
+    inputs: tuple[Binding, ...]
+    outputs: tuple[Binding, ...]
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Program:
-    """Instructions for each core, the matrix table, constants and bindings.
+    """Instructions for each core, the matrix table, constants, bindings and host partitions.
 
     Global memory is `constants` at address 0 (read only), then inputs, outputs and scratch up
     to `global_size` bytes. `notes` are facts about the compilation for people and tools (model
@@ -70,3 +103,4 @@ class Program:
     global_size: int
     origins: tuple[Origin, ...] = ()
     notes: tuple[tuple[str, str], ...] = field(default=())
+    hosts: tuple[HostPartition, ...] = ()

@@ -5,7 +5,7 @@
 3. Every operation in the order of execution: types, counts and memories of its operands, byte
    bounds, overlap, definite initialisation, cells programmed before use, accumulator bounds.
 4. Sends and receives match, no core waits for ever, accesses of several cores to a global byte
-   are ordered, every output byte is stored.
+   are ordered, every output byte is stored, every host partition is run once.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .errors import ValidationError
-from .instructions import Barrier, Mvm, Write
+from .instructions import Barrier, Host, Mvm, Write
 from .program import Program
 from .validation.findings import Findings
+from .validation.hosts import Partitions, accesses
 from .validation.matrices import Arrays, check_matrices
 from .validation.memory import Memories
 from .validation.operands import check_operands
@@ -33,6 +34,7 @@ class _State:
     memories: Memories
     arrays: Arrays
     order: GlobalOrder
+    partitions: Partitions
 
 
 def validate(program: Program) -> None:
@@ -46,7 +48,9 @@ def validate(program: Program) -> None:
 
 
 def _play(program: Program, findings: Findings) -> None:
-    state = _State(program, Memories(program), Arrays(program), GlobalOrder(program))
+    state = _State(
+        program, Memories(program), Arrays(program), GlobalOrder(program), Partitions(program)
+    )
     try:
         for step in interleave(program):
             parts = (step.send, step.recv) if isinstance(step, Exchange) else (step,)
@@ -58,6 +62,7 @@ def _play(program: Program, findings: Findings) -> None:
     except ValidationError as error:
         findings.add([str(error)])
         return
+    findings.add(state.partitions.missing())
     findings.add(state.memories.missing_outputs())
 
 
@@ -65,6 +70,8 @@ def _check(state: _State, operation: Operation) -> list[str]:
     if isinstance(operation.instruction, Barrier):
         state.order.barrier(operation.core)
         return []
+    if isinstance(operation.instruction, Host):
+        return _check_host(state, operation, operation.instruction)
     problems = [*check_operands(state.program, operation), *state.memories.apply(operation)]
     if problems:
         return problems
@@ -73,6 +80,16 @@ def _check(state: _State, operation: Operation) -> list[str]:
         state.arrays.write(operation)
     if isinstance(operation.instruction, Mvm):
         problems += state.arrays.check(operation)
+    return problems
+
+
+def _check_host(state: _State, operation: Operation, instruction: Host) -> list[str]:
+    problems = list(state.partitions.start(instruction))
+    if problems:
+        return problems
+    for access in accesses(state.program, operation, instruction):
+        problems += state.memories.apply(access)
+        problems += state.order.apply(access)
     return problems
 
 

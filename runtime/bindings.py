@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from imcc.isa.fields import Space
+from imcc.isa.fields import HostType, Space
 from imcc.isa.program import Binding, Program
 from imcc.isa.walk import StreamState
 
 from .errors import MachineError
 from .memory import DTYPES, GLOBAL, Elements, Place
+
+HOST_DTYPES: Mapping[HostType, np.dtype[Any]] = {
+    HostType.F32: np.dtype(np.float32),
+    HostType.F16: np.dtype(np.float16),
+    HostType.I8: np.dtype(np.int8),
+    HostType.I16: np.dtype(np.int16),
+    HostType.I32: np.dtype(np.int32),
+    HostType.I64: np.dtype(np.int64),
+    HostType.U8: np.dtype(np.uint8),
+    HostType.U16: np.dtype(np.uint16),
+    HostType.U32: np.dtype(np.uint32),
+    HostType.U64: np.dtype(np.uint64),
+    HostType.BOOL: np.dtype(np.bool_),
+}
+# Floats that lie in memory as their bits.
+_FLOATS = {host: HOST_DTYPES[host] for host in (HostType.F32, HostType.F16)}
 
 
 def place_of(binding: Binding) -> Place:
@@ -27,26 +43,36 @@ def codes_of(binding: Binding, values: Elements) -> Elements:
     """Return the codes of values; arrays of the binding's own type are codes already.
 
     ``clip(rint(x / scale), low - zero_point, high - zero_point) + zero_point`` in float32, NaN
-    to the lowest code, as onnxruntime's QuantizeLinear.
+    to the lowest code, as onnxruntime's QuantizeLinear. Without a scale, floats become their bits
+    and integers are what they are.
     """
     dtype = DTYPES[binding.element]
-    if values.dtype == dtype or not binding.scale:
-        return values.astype(dtype, copy=False)
-    limits = np.iinfo(dtype)
-    low = np.float32(limits.min - binding.zero_point)
-    high = np.float32(limits.max - binding.zero_point)
+    if values.dtype == dtype:
+        return values
+    if not binding.scale:
+        bits = _FLOATS.get(binding.dtype)
+        return values.astype(dtype) if bits is None else values.astype(bits).view(dtype)
+    low, high = (np.float32(limit - binding.zero_point) for limit in binding.limits)
     with np.errstate(over="ignore"):
         scaled = values.astype(np.float32, copy=False) / np.float32(binding.scale)
     scaled = np.where(np.isnan(scaled), low, np.clip(scaled, low, high))
     return np.asarray((np.rint(scaled).astype(np.int32) + binding.zero_point).astype(dtype))
 
 
-def reals_of(binding: Binding, codes: Elements) -> NDArray[np.float32] | Elements:
-    """Return ``(code - zero_point) * scale`` in float32; codes as they are where scale is 0."""
-    if not binding.scale:
-        return codes
-    centred = codes.astype(np.int32) - binding.zero_point
-    return centred.astype(np.float32) * np.float32(binding.scale)
+def values_of(binding: Binding, codes: Elements) -> Elements:
+    """Return the values behind codes, as the host has them.
+
+    ``(code - zero_point) * scale`` in float32; without a scale the bits of floats, and integers
+    as they are. The result has the binding's `dtype`.
+    """
+    dtype = HOST_DTYPES[binding.dtype]
+    if binding.scale:
+        centred = codes.astype(np.int32) - binding.zero_point
+        reals = centred.astype(np.float32) * np.float32(binding.scale)
+        return reals.astype(dtype, copy=False)
+    if binding.dtype in _FLOATS:
+        return np.ascontiguousarray(codes).view(dtype)
+    return codes.astype(dtype, copy=False)
 
 
 def check_inputs(program: Program, inputs: Mapping[str, Elements]) -> int:
@@ -76,7 +102,7 @@ def _problems(program: Program, inputs: Mapping[str, Elements]) -> Iterator[str]
             yield f"input '{name}' has shape {array.shape}; it must be ({wanted})"
         elif array.dtype.kind not in "iuf" and array.dtype != np.bool_:
             yield f"input '{name}' has type {array.dtype}; it must be a number"
-        elif not binding.scale:
+        elif not binding.scale and binding.dtype not in _FLOATS:
             yield from _code_problems(binding, array)
 
 

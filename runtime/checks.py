@@ -15,12 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imcc.isa.fields import Role
-from imcc.isa.instructions import Mvm
+from imcc.isa.instructions import Host, Mvm
 from imcc.isa.program import Program
 from imcc.isa.walk import Exchange, Operation
 
 from .errors import MachineError
-from .memory import GLOBAL, Layout, Place, byte_view, inner_split, used_axes
+from .host import host_step
+from .memory import GLOBAL, Layout, Place, inner_split, touched_bytes
 
 
 def parts(operation: Operation | Exchange) -> tuple[Operation, ...]:
@@ -65,7 +66,11 @@ def check_operations(
 
 
 def _problems(program: Program, layout: Layout, operation: Operation) -> Iterator[str]:
-    for place, role in _operands(operation):
+    instruction = operation.instruction
+    if isinstance(instruction, Host) and instruction.partition >= len(program.hosts):
+        yield f"there is no host partition p{instruction.partition}"
+        return
+    for place, role in _operands(program, operation):
         problem = layout.check(place, program.target.core.local_memory_bytes)
         if problem is not None:
             yield problem
@@ -95,6 +100,7 @@ class WrittenBytes:
     """Which bytes have been written, so that reading any other can be refused."""
 
     def __init__(self, layout: Layout, program: Program) -> None:
+        self._program = program
         sizes: Mapping[int, int] = {**layout.local, GLOBAL: layout.global_size}
         self._written = {key: np.zeros(size, np.bool_) for key, size in sizes.items()}
         self._written[GLOBAL][: len(layout.constants)] = True
@@ -103,23 +109,22 @@ class WrittenBytes:
 
     def check(self, operation: Operation) -> None:
         """Raise `MachineError` where an operand is read before it is written."""
-        for place, role in _operands(operation):
+        for place, role in _operands(self._program, operation):
             if role is Role.READ:
                 self._check_written(place)
 
     def mark(self, operation: Operation) -> None:
         """Note what an operation writes."""
-        for place, role in _operands(operation):
+        for place, role in _operands(self._program, operation):
             if role is Role.WRITE:
-                byte_view(self._written[place.memory], place.stream)[...] = True
+                touched_bytes(self._written[place.memory], place.stream)[...] = True
 
     def _check_written(self, place: Place) -> None:
-        written: NDArray[np.bool_] = byte_view(self._written[place.memory], place.stream)
+        written: NDArray[np.bool_] = touched_bytes(self._written[place.memory], place.stream)
         if written.all():
             return
-        counts, strides = used_axes(place.stream)
-        first = np.unravel_index(int(np.argmin(written)), (*counts, place.stream.element.size))
-        offset = sum(int(i) * s for i, s in zip(first, (*strides, 1), strict=True))
+        first = np.unravel_index(int(np.argmin(written)), written.shape)
+        offset = sum(int(i) * s for i, s in zip(first, written.strides, strict=True))
         raise MachineError(
             f"byte {place.stream.base + offset} of "
             f"{'global' if place.memory == GLOBAL else 'local'} memory is read before it is "
@@ -127,7 +132,11 @@ class WrittenBytes:
         )
 
 
-def _operands(operation: Operation) -> Iterator[tuple[Place, Role]]:
+def _operands(program: Program, operation: Operation) -> Iterator[tuple[Place, Role]]:
+    if isinstance(operation.instruction, Host):
+        step = host_step(program, operation.instruction)
+        yield from ((place, Role.READ) for place in step.reads)
+        yield from ((place, Role.WRITE) for place in step.writes)
     for field in operation.instruction.layout:
         if field.name in operation.streams:
             yield Place(operation.core, operation.streams[field.name]), field.kind.role

@@ -9,7 +9,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .memory import GLOBAL, Elements, Layout, Place, byte_view, element_view, used_axes
+from .memory import (
+    GLOBAL,
+    Elements,
+    Layout,
+    Place,
+    byte_view,
+    element_view,
+    touched_bytes,
+    used_axes,
+)
 
 
 class KnownBytes:
@@ -25,11 +34,11 @@ class KnownBytes:
 
     def forget(self, place: Place) -> None:
         """Mark the bytes of a place as depending on inputs."""
-        byte_view(self._known[place.memory], place.stream)[...] = False
+        touched_bytes(self._known[place.memory], place.stream)[...] = False
 
     def read(self, place: Place) -> Elements | None:
         """Return a copy of the elements, in the shape of all six counts, if all are known."""
-        if not byte_view(self._known[place.memory], place.stream).all():
+        if not touched_bytes(self._known[place.memory], place.stream).all():
             return None
         found = element_view(self._bytes[place.memory], place.stream)
         return found.copy().reshape(place.stream.counts)
@@ -38,11 +47,11 @@ class KnownBytes:
         """Record that every element of a place becomes `value`."""
         elements = element_view(self._bytes[place.memory], place.stream)
         elements[...] = np.asarray(value, np.int64).astype(elements.dtype)
-        byte_view(self._known[place.memory], place.stream)[...] = True
+        touched_bytes(self._known[place.memory], place.stream)[...] = True
 
     def copy(self, src: Place, dst: Place) -> None:
         """Record that the elements of `src` are copied to `dst`."""
-        if not byte_view(self._known[src.memory], src.stream).any():
+        if not touched_bytes(self._known[src.memory], src.stream).any():
             self.forget(dst)
             return
         for memory in (self._bytes, self._known):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .memory import GLOBAL, Layout, Place, byte_view
+from .memory import GLOBAL, Layout, Place, touched_bytes
 
 
 class LiveBytes:
@@ -16,17 +16,17 @@ class LiveBytes:
 
     def any(self, places: tuple[Place, ...]) -> bool:
         """Tell whether any byte of these places is live."""
-        return any(bool(byte_view(self._live[p.memory], p.stream).any()) for p in places)
+        return any(bool(touched_bytes(self._live[p.memory], p.stream).any()) for p in places)
 
     def kill(self, places: tuple[Place, ...]) -> None:
         """Mark places as overwritten here: what they held before is not read."""
         for place in places:
-            byte_view(self._live[place.memory], place.stream)[...] = False
+            touched_bytes(self._live[place.memory], place.stream)[...] = False
 
     def revive(self, places: tuple[Place, ...]) -> None:
         """Mark places as read here."""
         for place in places:
-            byte_view(self._live[place.memory], place.stream)[...] = True
+            touched_bytes(self._live[place.memory], place.stream)[...] = True
 
     def revive_range(self, start: int, stop: int) -> None:
         """Mark bytes [start, stop) of global memory as read at the end."""

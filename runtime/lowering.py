@@ -18,12 +18,16 @@ from imcc.isa.instructions import (
     Add,
     Barrier,
     Copy,
+    Dot,
     Fill,
+    Gather,
+    Host,
     Load,
     Lut,
     Max,
     Mul,
     Mvm,
+    Norm,
     Recv,
     Requant,
     Send,
@@ -35,10 +39,14 @@ from imcc.isa.instructions import (
 from imcc.isa.walk import Operation
 
 from .constants import KnownBytes
+from .dot_step import DotAxes, dot_step
 from .errors import MachineError
+from .gather_step import GatherStep
+from .host import host_step
 from .memory import Elements, Place, inner_split
 from .mvm_steps import MvmStep, RequantStep
-from .numerics import add_codes, multiply_codes
+from .norm_step import NormStep, is_exact
+from .numerics import add_codes, multiply_codes, signed_words, word_pair
 from .output_stage import Requantizer, requantizer
 from .products import Product, prepare
 from .semantics import Chip, instruction_of, output_stage, program_cells
@@ -108,6 +116,14 @@ def literal_step(operation: Operation) -> LiteralStep:
 @lowers(Barrier)
 def _barrier(context: Context, operation: Operation) -> Step | None:
     return None
+
+
+@lowers(Host)
+def _host(context: Context, operation: Operation) -> Step | None:
+    step = host_step(context.chip.program, instruction_of(operation, Host))
+    for written in step.writes:
+        context.known.forget(written)
+    return step
 
 
 @lowers(Send, Recv)
@@ -247,6 +263,51 @@ def _accumulate(context: Context, operation: Operation) -> Step | None:
     a, b, dst = (place(operation, name) for name in ("a", "b", "dst"))
     context.known.forget(dst)
     return AccumulateStep(a, b, dst)
+
+
+@lowers(Dot)
+def _dot(context: Context, operation: Operation) -> Step | None:
+    a, b, dst = (place(operation, name) for name in ("a", "b", "dst"))
+    inner = instruction_of(operation, Dot).inner
+    words = context.known.read(place(operation, "params"))
+    context.known.forget(dst)
+    if words is None or a.stream.counts != b.stream.counts:
+        return literal_step(operation)
+    za, zb = signed_words(words.reshape(2)).tolist()
+    _, length = inner_split(a.stream, inner)
+    bound = length * _farthest(a, za) * _farthest(b, zb)
+    axes = DotAxes.of(a.stream, b.stream, inner)
+    return dot_step((a, b, dst), axes, (za, zb), bound) or literal_step(operation)
+
+
+@lowers(Norm)
+def _norm(context: Context, operation: Operation) -> Step | None:
+    src, dst = place(operation, "src"), place(operation, "dst")
+    instruction = instruction_of(operation, Norm)
+    words = context.known.read(place(operation, "params"))
+    context.known.forget(dst)
+    if words is None:
+        return literal_step(operation)
+    zero_point = int(signed_words(words.reshape(3)[:1])[0])
+    _, length = inner_split(src.stream, instruction.inner)
+    epsilon = word_pair(words.reshape(3)[1:])
+    step = NormStep(src, dst, length, zero_point, epsilon, bool(instruction.center))
+    farthest = _farthest(src, zero_point)
+    return step if is_exact(src, length, farthest) else literal_step(operation)
+
+
+def _farthest(operand: Place, zero_point: int) -> int:
+    """Return the largest magnitude of an element less the zero point."""
+    limits = np.iinfo(stream_dtype(operand))
+    return max(abs(int(limits.min) - zero_point), abs(int(limits.max) - zero_point))
+
+
+@lowers(Gather)
+def _gather(context: Context, operation: Operation) -> Step | None:
+    src, table, dst = (place(operation, name) for name in ("src", "table", "dst"))
+    context.known.forget(dst)
+    rows, _ = inner_split(table.stream, instruction_of(operation, Gather).inner)
+    return GatherStep(operation, src, table, dst, rows)
 
 
 @lowers(Softmax)

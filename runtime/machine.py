@@ -21,13 +21,13 @@ from imcc.isa import validate as validate_program
 from imcc.isa.program import Program
 from imcc.isa.walk import Exchange, Operation, StreamState, interleave
 
-from .bindings import check_inputs, codes_of, place_of, reals_of
+from .bindings import check_inputs, codes_of, place_of, values_of
 from .checks import WrittenBytes, check_operations, explained, parts
 from .crossbar import Crossbar, Crossbars
 from .decode import Probe, decode
 from .errors import MachineError
 from .lowering import ProductKey
-from .memory import Bytes, Elements, Layout, Memory, Place, layout_of
+from .memory import DTYPES, Bytes, Elements, Layout, Memory, Place, layout_of
 from .products import Product
 from .scratch import Scratch
 from .semantics import Chip, execute
@@ -154,7 +154,7 @@ class Machine:
         return self._literal
 
     def _reals(self, outputs: Mapping[str, Elements]) -> dict[str, Elements]:
-        return {b.name: reals_of(b, outputs[b.name]) for b in self.program.outputs}
+        return {b.name: values_of(b, outputs[b.name]) for b in self.program.outputs}
 
     def _write_inputs(self, memory: Memory, inputs: Mapping[str, Elements], rows: slice) -> None:
         count = rows.stop - rows.start
@@ -162,6 +162,8 @@ class Machine:
             view = memory.view(place_of(binding))
             codes = codes_of(binding, np.asarray(inputs[binding.name][rows]))
             view[:count] = codes.reshape(view[:count].shape)
+            # A chunk that is not full repeats an input: an error there is one of a real input.
+            view[count:] = view[:1]
 
     def _run_chunks(
         self,
@@ -174,8 +176,7 @@ class Machine:
         size, chunks = self._cut(batch)
         waiting = idle.setdefault(size, queue.SimpleQueue())
         outputs = {
-            b.name: np.empty((batch, *b.shape[1:]), codes_of(b, np.zeros(0)).dtype)
-            for b in self.program.outputs
+            b.name: np.empty((batch, *b.shape[1:]), DTYPES[b.element]) for b in self.program.outputs
         }
         captured: list[dict[str, Elements]] = [{} for _ in chunks]
 

@@ -8,7 +8,7 @@ count 1 left out; nothing is copied. Constants exist once: their views repeat al
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -148,6 +148,12 @@ def byte_view(memory: NDArray[Any], stream: StreamState) -> NDArray[Any]:
         offset=stream.base,
         strides=(*strides, 1),
     )
+
+
+def touched_bytes(memory: NDArray[Any], stream: StreamState) -> NDArray[Any]:
+    """Return the bytes of a stream as `byte_view` does, axes that repeat elements left out."""
+    counts = tuple(c if s else 1 for c, s in zip(stream.counts, stream.strides, strict=True))
+    return byte_view(memory, replace(stream, counts=counts))
 
 
 def inner_split(stream: StreamState, inner: int) -> tuple[int, int]:

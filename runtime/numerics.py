@@ -1,8 +1,9 @@
-"""The exact integer arithmetic of the output stage and of softmax.
+"""The arithmetic of the output stage, of softmax and of normalisation.
 
-Values are int64 arrays. A scaled value is ``v * 2^-shift`` with integers `v` and `shift`; nothing
-here uses floating point for a result. Formulas: the docstrings of `imcc.isa.instructions`; the
-24-bit algorithm equals float32 arithmetic with rounding to nearest even.
+Values are int64 arrays. A scaled value is ``v * 2^-shift`` with integers `v` and `shift`; only
+`normalize` uses floating point for a result, and says where. Formulas: the docstrings of
+`imcc.isa.instructions`; the 24-bit algorithm equals float32 arithmetic with rounding to nearest
+even.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ _FRACTION_BITS = 40
 # Every shifted value is below 2^61 in magnitude, so a larger shift gives the same result.
 _LARGEST_SHIFT = 62
 _EXACT_BITS = 61
+_LARGEST_WORD = (1 << 64) - 1
+NORMAL_UNIT = float(1 << 16)
 
 
 def split_scale(words: NDArray[np.integer]) -> tuple[Integers, Integers]:
@@ -28,6 +31,11 @@ def split_scale(words: NDArray[np.integer]) -> tuple[Integers, Integers]:
     raw = words.astype(np.int64) & 0xFFFFFFFF
     mantissa = raw & 0xFFFFFF
     return np.where(raw >> 31, -mantissa, mantissa), (raw >> 24) & 0x7F
+
+
+def signed_words(words: NDArray[np.integer]) -> Integers:
+    """Return the values of 32-bit words in two's complement."""
+    return words.astype(np.uint32).view(np.int32).astype(np.int64)
 
 
 def rne(value: Integers, shift: Integers | int) -> Integers:
@@ -97,7 +105,7 @@ def multiply_codes(
     modes: ``clip(round((a - za) * (b - zb) * r) + zero_point)``.
     """
     mantissa, shift = split_scale(words.reshape(3)[:1])
-    za, zb = words.reshape(3)[1:].astype(np.uint32).view(np.int32).astype(np.int64)
+    za, zb = signed_words(words.reshape(3)[1:])
     product = (a - za) * (b - zb) * mantissa[0]
     if stage.rounding in (Rounding.FLOAT24, Rounding.FLOAT24_BIASED):
         return np.clip(
@@ -121,6 +129,37 @@ def softmax(
     quotient, rest = np.divmod(exponentials * steps, total)
     up = (2 * rest > total) | ((2 * rest == total) & (quotient & 1 == 1))
     return np.asarray(np.clip(quotient + up + stage.zero_point, stage.low, stage.high))
+
+
+def normalize(codes: Integers, words: NDArray[np.integer], center: bool) -> Integers:
+    """Return rows of K codes along the last axis, normalised, in units of 2^-16.
+
+    `words` are z and the low and the high half of e. ``d = K * x - sum(x)`` if `center`, else
+    ``d = K * (x - z)``; ``V = sum(d * d)``; ``rne(d * (2^16 / sqrt((V + e) / K)))``, each
+    operation on d, V + e and K rounded as float64.
+    """
+    length = codes.shape[-1]
+    (zero_point,) = signed_words(words.reshape(3)[:1])
+    middle = codes.sum(axis=-1, keepdims=True) if center else length * zero_point
+    distance = length * codes - middle
+    squares = (distance * distance).sum(axis=-1, keepdims=True)
+    factor = normal_factor(squares, word_pair(words.reshape(3)[1:]), length)
+    scaled: NDArray[np.float64] = distance.astype(np.float64) * factor
+    return np.rint(scaled).astype(np.int64)
+
+
+def normal_factor(squares: Integers, epsilon: int, length: int) -> NDArray[np.float64]:
+    """Return ``2^16 / sqrt((V + e) / K)`` in float64, 0 where V + e is 0; the sum saturates."""
+    total = squares.astype(np.uint64) + np.uint64(epsilon)
+    total = np.where(total < np.uint64(epsilon), np.uint64(_LARGEST_WORD), total)
+    root = np.sqrt(total.astype(np.float64) / np.float64(length))
+    return np.divide(NORMAL_UNIT, root, out=np.zeros_like(root), where=root > 0)
+
+
+def word_pair(words: NDArray[np.integer]) -> int:
+    """Return the 64-bit unsigned number of a low and a high word."""
+    low, high = (int(word) & 0xFFFFFFFF for word in words)
+    return high << 32 | low
 
 
 def _finish(product: Integers, shift: Integers, stage: OutputStage) -> Integers:

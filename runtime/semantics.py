@@ -20,12 +20,16 @@ from imcc.isa.instructions import (
     Add,
     Barrier,
     Copy,
+    Dot,
     Fill,
+    Gather,
+    Host,
     Load,
     Lut,
     Max,
     Mul,
     Mvm,
+    Norm,
     Recv,
     Requant,
     Send,
@@ -39,8 +43,9 @@ from imcc.isa.walk import Exchange, Operation, OutputStage
 
 from .crossbar import Crossbars, literal_product
 from .errors import MachineError
-from .memory import DTYPES, Memory, Place, element_view, inner_split
-from .numerics import add_codes, multiply_codes, requantize, softmax
+from .host import host_step
+from .memory import DTYPES, Elements, Memory, Place, element_view, inner_split
+from .numerics import add_codes, multiply_codes, normalize, requantize, signed_words, softmax
 from .table import InstructionTable
 
 Integers = NDArray[np.int64]
@@ -58,9 +63,13 @@ class Chip:
 
     def read(self, operation: Operation, name: str) -> Integers:
         """Return a copy of the elements of an operand, [batch, *all six counts], in int64."""
+        return self.view(operation, name).astype(np.int64)
+
+    def view(self, operation: Operation, name: str) -> Elements:
+        """Return the elements of an operand where they lie, [batch, *all six counts]."""
         stream = operation.streams[name]
         view = self.memory.view(Place(operation.core, stream))
-        return view.astype(np.int64).reshape((self.memory.batch, *stream.counts))
+        return view.reshape((self.memory.batch, *stream.counts))
 
     def write(self, operation: Operation, name: str, values: Integers) -> None:
         """Store values in the order of an operand's elements, modulo the element type."""
@@ -102,6 +111,11 @@ def packed_rows(operation: Operation, instruction: Write, cell_bits: int) -> tup
 @executes(Barrier)
 def _barrier(chip: Chip, operation: Operation) -> None:
     """Orders cores; the walk has already done so."""
+
+
+@executes(Host)
+def _host(chip: Chip, operation: Operation) -> None:
+    host_step(chip.program, instruction_of(operation, Host)).run(chip.memory)
 
 
 @executes(Load, Store, Copy)
@@ -207,7 +221,55 @@ def _softmax(chip: Chip, operation: Operation) -> None:
     chip.write(operation, "dst", np.stack(results))
 
 
+@executes(Dot)
+def _dot(chip: Chip, operation: Operation) -> None:
+    inner = instruction_of(operation, Dot).inner
+    a, b = (chip.view(operation, name)[:, None] for name in ("a", "b"))
+    zero_points = signed_words(_flat(chip, operation, "params"))
+    za, zb = zero_points.T.reshape(2, -1, *[1] * (inner + 1))
+    outer, axes = a.shape[1 : a.ndim - inner], tuple(range(-inner, 0))
+    sums = np.empty((chip.memory.batch, *outer), np.int64)
+    # One place after the other on all outer axes but the last: the products of all would not
+    # fit the memory of a host.
+    for place in np.ndindex(*outer[:-1]):
+        row = (slice(None), *place)
+        sums[row] = ((a[row] - za) * (b[row] - zb)).sum(axis=axes)
+    chip.write(operation, "dst", sums)
+
+
+@executes(Norm)
+def _norm(chip: Chip, operation: Operation) -> None:
+    instruction = instruction_of(operation, Norm)
+    _, inner = inner_split(operation.streams["src"], instruction.inner)
+    rows = chip.read(operation, "src").reshape(chip.memory.batch, -1, inner)
+    words = _flat(chip, operation, "params")
+    center = bool(instruction.center)
+    results = [normalize(x, w, center) for x, w in zip(rows, words, strict=True)]
+    chip.write(operation, "dst", np.stack(results))
+
+
+@executes(Gather)
+def _gather(chip: Chip, operation: Operation) -> None:
+    inner = instruction_of(operation, Gather).inner
+    rows, row = inner_split(operation.streams["table"], inner)
+    table = chip.view(operation, "table").reshape(chip.memory.batch, rows, row)
+    indices = _flat(chip, operation, "src")
+    check_indices(indices, rows)
+    found = [one[index].astype(np.int64) for one, index in zip(table, indices, strict=True)]
+    chip.write(operation, "dst", np.stack(found))
+
+
 executes.require_complete()
+
+
+def check_indices(indices: NDArray[np.integer], rows: int) -> None:
+    """Raise `MachineError` naming the first index that is not in ``-rows..rows - 1``."""
+    wrong = (indices < -rows) | (indices >= rows)
+    if wrong.any():
+        raise MachineError(
+            f"index {int(indices[wrong][0])} names no row; the table has {rows} "
+            f"({-rows}..{rows - 1})"
+        )
 
 
 def instruction_of(operation: Operation, cls: type[_I]) -> _I:

@@ -268,7 +268,7 @@ def aligned(src: Elements, dst: Elements) -> tuple[Elements, Elements]:
     if src.shape == dst.shape:
         return src, dst
     for one, other, swap in ((src, dst, False), (dst, src, True)):
-        view = _viewed(one, other.shape)
+        view = viewed(one, other.shape)
         if view is not None:
             return (other, view) if swap else (view, other)
     return src, dst
@@ -276,13 +276,14 @@ def aligned(src: Elements, dst: Elements) -> tuple[Elements, Elements]:
 
 def reshaped(view: Elements, shape: tuple[int, ...]) -> Callable[[], Elements]:
     """Return a function that gives a view in another shape; it copies only where it must."""
-    same = _viewed(view, shape)
+    same = viewed(view, shape)
     if same is not None:
         return lambda: same
     return lambda: view.reshape(shape)
 
 
-def _viewed(view: Elements, shape: tuple[int, ...]) -> Elements | None:
+def viewed(view: Elements, shape: tuple[int, ...]) -> Elements | None:
+    """Return a view in another shape, or None where it would be a copy."""
     if view.shape == shape:
         return view
     try:

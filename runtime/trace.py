@@ -15,9 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imcc.isa.fields import Role
-from imcc.isa.instructions import Write
+from imcc.isa.instructions import Host, Write
 from imcc.isa.walk import Exchange, Operation
 
+from .host import host_step
 from .machine import Machine
 
 
@@ -78,6 +79,10 @@ def _written(machine: Machine, operation: Operation) -> NDArray[Any] | None:
     instruction = operation.instruction
     if isinstance(instruction, Write):
         return machine.array(operation.core, instruction.array).levels
+    if isinstance(instruction, Host):
+        places = host_step(machine.program, instruction).writes
+        written = [np.ravel(machine.read(place.stream, operation.core)) for place in places]
+        return np.concatenate([codes.view(np.uint8) for codes in written])
     for field in instruction.layout:
         if field.kind.role is Role.WRITE:
             return machine.read(operation.streams[field.name], operation.core)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from imcc.isa import (
     Binding,
     ElementType,
-    Instruction,
     Origin,
     Program,
     Space,
@@ -19,24 +18,21 @@ from imcc.isa import (
     Tile,
 )
 from imcc.isa.cells import pack_levels
-from imcc.isa.instructions import Stream, Write
+from imcc.isa.instructions import Write
 
-from ..ir.graph import Value
+from ..ir.graph import Node, Value
+from ..ir.ops.host import Host
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.tiled import Tiled, shard_weights
 from ..mapping.encoding import levels
-from ..schedule.layout import ELEMENTS
 from ..schedule.task import Schedule, Task
 from . import rules
+from .bindings import codes_binding, host_view, raw_binding
 from .emitter import EMITTERS, Emitter
-from .view import View, logical_order, stream
+from .global_memory import linked_binding, linked_code, linked_host
+from .view import logical_order, stream
 
 __all__ = ["ValueProbe", "emit", "emit_with_probes", "rules"]
-
-_ALIGNMENT = 64
-# Inputs and outputs lie behind the constants, whose size is known last; until then their
-# addresses count from here.
-_LINK_BASE = 1 << 39
 
 
 @dataclass(frozen=True)
@@ -72,16 +68,18 @@ def emit_with_probes(
         origins += _traced(emitter, task, _write_task)
         probes += _probe(emitter, task)
     constants = emitter.constants.finish()
+    base = len(constants)
     program = Program(
         schedule.target,
-        {core: _linked(code.finish(), len(constants)) for core, code in emitter.cores.items()},
+        {core: linked_code(code.finish(), base) for core, code in emitter.cores.items()},
         tuple(emitter.matrices),
         constants,
-        tuple(_linked_binding(binding, len(constants)) for binding in inputs),
-        tuple(_linked_binding(binding, len(constants)) for binding in outputs),
-        len(constants) + sum(_room(binding) for binding in (*inputs, *outputs)),
+        tuple(linked_binding(binding, base) for binding in inputs),
+        tuple(linked_binding(binding, base) for binding in outputs),
+        base + emitter.memory.size,
         tuple(sorted(origins, key=lambda origin: (origin.core, origin.start))),
         notes,
+        tuple(linked_host(host, base) for host in emitter.hosts),
     )
     return program, tuple(probes)
 
@@ -89,66 +87,43 @@ def emit_with_probes(
 def _bind(emitter: Emitter) -> tuple[list[Binding], list[Binding]]:
     """Give inputs and outputs places in global memory behind the constants."""
     graph = emitter.graph
-    inputs: dict[str, Binding] = {}
-    outputs: dict[str, Binding] = {}
-    address = _LINK_BASE
-    for node in graph.nodes:
-        if isinstance(node.op, Quantize | Enter):
-            real = isinstance(node.op, Quantize)
-            binding = _binding(node.operands[0].name, node.result, address, real)
-            inputs[node.operands[0].name] = binding
-            emitter.bindings[node.operands[0].name] = _host_view(binding)
-            address += _room(binding)
-    for value, name in zip(graph.outputs, graph.output_names, strict=True):
-        producer = graph.producer(value)
-        assert producer is not None
-        assert isinstance(producer.op, Dequantize | Leave)
-        real = isinstance(producer.op, Dequantize)
-        binding = _binding(name, producer.operands[0], address, real)
-        outputs[name] = binding
-        emitter.bindings[value.name] = _host_view(binding)
-        address += _room(binding)
-    return [inputs[value.name] for value in graph.inputs], list(outputs.values())
+    found = {
+        node.operands[0].name: _input(emitter, node)
+        for node in graph.nodes
+        if isinstance(node.op, Quantize | Enter)
+    }
+    for value in graph.inputs:
+        if value.name not in found:  # only the host reads it, or nothing does
+            found[value.name] = emitter.memory.place(raw_binding(value.name, value))
+            emitter.raw[value.name] = [found[value.name]]
+    outputs = [
+        _output(emitter, value, name)
+        for value, name in zip(graph.outputs, graph.output_names, strict=True)
+    ]
+    return [found[value.name] for value in graph.inputs], outputs
 
 
-def _binding(name: str, codes: Value, address: int, real: bool) -> Binding:
-    """Where the codes lie; with `real` the host has the real values, else the codes."""
-    quant = codes.type.quant
-    assert quant is not None
-    return Binding(
-        name,
-        ELEMENTS[codes.type.dtype],
-        codes.type.shape,
-        address,
-        quant.scale[0] if real else 0.0,
-        quant.zero_point[0] if real else 0,
-    )
+def _input(emitter: Emitter, node: Node) -> Binding:
+    source, real = node.operands[0], isinstance(node.op, Quantize)
+    binding = codes_binding(source.name, source.type.dtype, node.result, real)
+    placed = emitter.memory.place(binding)
+    emitter.bindings[source.name] = host_view(placed)
+    return placed
 
 
-def _host_view(binding: Binding) -> View:
-    """A tensor in global memory, row-major as the host has it."""
-    strides = [binding.element.size] * len(binding.shape)
-    for axis in reversed(range(len(strides) - 1)):
-        strides[axis] = strides[axis + 1] * binding.shape[axis + 1]
-    return View(Space.GLOBAL, binding.element, binding.address, binding.shape, tuple(strides))
-
-
-def _room(binding: Binding) -> int:
-    return -(-binding.size // _ALIGNMENT) * _ALIGNMENT
-
-
-def _linked_binding(binding: Binding, base: int) -> Binding:
-    return replace(binding, address=binding.address - _LINK_BASE + base)
-
-
-def _linked(code: tuple[Instruction, ...], base: int) -> tuple[Instruction, ...]:
-    """The code with addresses of inputs and outputs, now that the constants' size is known."""
-    return tuple(
-        replace(i, base=i.base - _LINK_BASE + base)
-        if isinstance(i, Stream) and i.space == Space.GLOBAL and i.base >= _LINK_BASE
-        else i
-        for i in code
-    )
+def _output(emitter: Emitter, value: Value, name: str) -> Binding:
+    producer = emitter.graph.producer(value)
+    assert producer is not None
+    if isinstance(producer.op, Host):
+        raw = emitter.memory.place(raw_binding(name, value))
+        emitter.raw.setdefault(value.name, []).append(raw)
+        return raw
+    assert isinstance(producer.op, Dequantize | Leave)
+    real = isinstance(producer.op, Dequantize)
+    binding = codes_binding(name, value.type.dtype, producer.operands[0], real)
+    placed = emitter.memory.place(binding)
+    emitter.bindings[value.name] = host_view(placed)
+    return placed
 
 
 def _traced(
@@ -192,9 +167,8 @@ def _write_task(emitter: Emitter, task: Task) -> None:
 
 
 def _probe(emitter: Emitter, task: Task) -> Iterator[ValueProbe]:
-    value = task.node.result
-    if value.type.quant is None:
-        return
-    walk = emitter.view(value, task.core).stream(logical_order(value.type.rank))
-    pc = emitter.core(task.core).last_operation
-    yield ValueProbe(value.name, task.core, pc, walk, value.type.shape)
+    for value in task.node.results:
+        if value.type.quant is not None:
+            walk = emitter.view(value, task.core).stream(logical_order(value.type.rank))
+            pc = emitter.core(task.core).last_operation
+            yield ValueProbe(value.name, task.core, pc, walk, value.type.shape)

@@ -7,7 +7,16 @@ from typing import TypeVar
 
 import numpy as np
 
-from imcc.isa import ElementType, Matrix, OutputStage, Rounding, Space, StreamState
+from imcc.isa import (
+    Binding,
+    ElementType,
+    HostPartition,
+    Matrix,
+    OutputStage,
+    Rounding,
+    Space,
+    StreamState,
+)
 from imcc.isa.instructions import Copy, Fill, Load, Recv, Send
 from imcc.isa.target import RequantMode
 
@@ -21,6 +30,7 @@ from ..schedule.task import Buffer, Schedule, Task
 from ..schedule.window import Border, border_of, bordered
 from .code import CoreCode
 from .constants import ConstantPool
+from .global_memory import GlobalMemory
 from .view import View, memory_order, stream
 
 
@@ -37,6 +47,9 @@ class Emitter:
             core: CoreCode() for core in sorted({c for t in schedule.tasks for c in t.cores})
         }
         self.bindings: dict[str, View] = {}
+        self.memory = GlobalMemory()
+        self.raw: dict[str, list[Binding]] = {}  # what only the host has: at outputs, or one place
+        self.hosts: list[HostPartition] = []
 
     def core(self, core: int) -> CoreCode:
         """The code of a core."""
@@ -52,12 +65,17 @@ class Emitter:
         return layout_view(buffer.layout, buffer.address)
 
     def operand(self, task: Task, index: int) -> View:
-        """Operand `index` where the task's result is made: a tensor, or a constant just loaded."""
+        """Operand `index` where the task's result is made: a tensor, or a constant just loaded.
+
+        A constant without a batch axis, which broadcasts, gets one.
+        """
         value = task.node.operands[index]
         array = self.graph.constant(value)
         if array is None:
             return self.view(value, task.core)
-        layout = plain_layout(ELEMENTS[value.type.dtype], value.type.shape)
+        if array.ndim and array.shape[0] != 1:
+            array = array[np.newaxis]
+        layout = plain_layout(ELEMENTS[value.type.dtype], array.shape)
         view = layout_view(layout, task.address(f"operand{index}", task.core))
         stored = array.transpose(*memory_order(array.ndim), 0) if array.ndim > 1 else array
         self.load(task.core, view.base, np.ascontiguousarray(stored))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from imcc.isa import ElementType, Space, StreamState
 from imcc.isa.instructions import STREAM_AXES
 
 Axis = tuple[int, int]  # count, stride in bytes
+_LONGEST = 1 << 20  # field `count` of instruction `dim` has 20 bits
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,20 @@ class View:
         base = self.base + start * strides[axis]
         shape[axis], strides[axis] = count, strides[axis] * step
         return replace(self, base=base, shape=tuple(shape), strides=tuple(strides))
+
+    def unfold(self, axis: int, outer: Axis, inner: Axis) -> View:
+        """Two axes in the place of one, each a count and a step in indices of the old axis."""
+        stride = self.strides[axis]
+        counts, steps = zip(outer, inner, strict=True)
+        return replace(
+            self,
+            shape=(*self.shape[:axis], *counts, *self.shape[axis + 1 :]),
+            strides=(
+                *self.strides[:axis],
+                *(step * stride for step in steps),
+                *self.strides[axis + 1 :],
+            ),
+        )
 
     def permute(self, order: Sequence[int]) -> View:
         """The axes in another order."""
@@ -56,6 +71,20 @@ class View:
         return stream(self.space, self.element, self.base, self.axes(order))
 
 
+def walkable(order: Sequence[int], *views: View) -> Iterator[tuple[View, ...]]:
+    """Parts of views of one shape, so small that streams can walk them in this order of axes.
+
+    Axes of the least extents are taken apart, until six are left.
+    """
+    if all(len(compact(view.axes(order))) <= STREAM_AXES for view in views):
+        yield views
+        return
+    shape = views[0].shape
+    shortest = min((axis for axis in order if shape[axis] > 1), key=lambda axis: shape[axis])
+    for index in range(shape[shortest]):
+        yield from walkable(order, *(view.narrow(shortest, index, 1) for view in views))
+
+
 def memory_order(rank: int) -> tuple[int, ...]:
     """Axes from slowest to fastest as tensors lie in local memory: channels last."""
     return (*range(2, rank), 1) if rank > 1 else ()
@@ -76,7 +105,16 @@ def compact(axes: Iterable[Axis]) -> tuple[Axis, ...]:
             kept[-1] = (kept[-1][0] * count, stride)
         else:
             kept.append((count, stride))
-    return tuple(kept)
+    return tuple(part for axis in kept for part in _countable(*axis))
+
+
+def _countable(count: int, stride: int) -> tuple[Axis, ...]:
+    """An axis that an instruction can count along, as two axes where it is too long for one."""
+    if count < _LONGEST:
+        return ((count, stride),)
+    outer = next((n for n in range(-(-count // _LONGEST), _LONGEST) if count % n == 0), count)
+    inner = count // outer
+    return ((outer, inner * stride), (inner, stride))
 
 
 def stream(
@@ -94,3 +132,39 @@ def stream(
     counts = (1,) * free + tuple(count for count, _ in axes)
     strides = (0,) * free + tuple(stride for _, stride in axes)
     return StreamState(space, element, base, counts, strides)
+
+
+def alike(a: View, b: View, inner: int) -> tuple[StreamState, StreamState, int]:
+    """Streams over two views of one shape with the same counts on every axis.
+
+    The last `inner` axes of the views are kept apart; the third result says how many axes of the
+    streams they become. Raises `ValueError` where six axes do not do.
+    """
+    split = len(a.shape) - inner
+    walk = list(zip(a.shape, a.strides, b.strides, strict=True))
+    outer, last = _compact_pair(walk[:split]), _compact_pair(walk[split:])
+    axes = (*outer, *last)
+    if len(axes) > STREAM_AXES:
+        raise ValueError(f"a walk over {len(axes)} axes does not fit a stream of {STREAM_AXES}")
+    free = STREAM_AXES - len(axes)
+    counts = (1,) * free + tuple(count for count, _, _ in axes)
+    first, second = ((0,) * free + tuple(axis[side] for axis in axes) for side in (1, 2))
+    return (
+        StreamState(a.space, a.element, a.base, counts, first),
+        StreamState(b.space, b.element, b.base, counts, second),
+        len(last),
+    )
+
+
+def _compact_pair(axes: Iterable[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """`compact` for two walks at once: (count, stride of one, stride of the other)."""
+    kept: list[tuple[int, int, int]] = []
+    for count, one, other in axes:
+        if count == 1:
+            continue
+        joins = kept and kept[-1][1:] == (count * one, count * other)
+        if joins and kept[-1][0] * count < _LONGEST:
+            kept[-1] = (kept[-1][0] * count, one, other)
+        else:
+            kept.append((count, one, other))
+    return kept

@@ -5,7 +5,7 @@ Every answer comes from the functions that compile: the importer, `quantize`, `t
 
 from __future__ import annotations
 
-from .check import Check, Need, check_model
+from .check import Check, Need, check_model, expect_no_hosts
 from .operators import Operator, Where
 
-__all__ = ["Check", "Need", "Operator", "Where", "check_model"]
+__all__ = ["Check", "Need", "Operator", "Where", "check_model", "expect_no_hosts"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onnx import ModelProto
@@ -12,11 +12,16 @@ from imcc.isa import Target
 
 from ..diagnostics import Diagnostic, Severity, in_graph_order
 from ..errors import UnsupportedError
+from ..hosting import with_hosts
+from ..ir import Node
+from ..ir.sketch import is_sketch
 from ..mapping import TiledGraph, summary
 from ..options import CompileOptions
 from .operators import Operator, place_operators
-from .stages import Stages, arrays_used, cores_used, run_stages
+from .stages import Stages, arrays_used, cores_used, legalise, run_stages
 from .trace import Trace, trace_import
+
+_REMEDY = "leave out --strict, and the host computes it with onnxruntime"
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,11 @@ class Need:
 
 @dataclass(frozen=True)
 class Check:
-    """The answer. `problems` are errors first, then warnings, each in the order of the graph."""
+    """The answer. `problems` are errors first, then warnings, each in the order of the graph.
+
+    `unread` counts large weights for which typical ones stood: arrays are estimated then, and so is
+    whether converters lose something.
+    """
 
     file: str
     target: str
@@ -47,6 +56,7 @@ class Check:
     needs: tuple[Need, ...]
     problems: tuple[Diagnostic, ...]
     notes: tuple[str, ...]
+    unread: int = 0
 
     def passed(self, strict: bool = False) -> bool:
         """Whether the model can be compiled; with `strict` also whether nothing is warned of."""
@@ -54,31 +64,71 @@ class Check:
 
 
 def check_model(
-    model: str | Path | bytes | ModelProto, target: Target, options: CompileOptions | None = None
+    model: str | Path | bytes | ModelProto,
+    target: Target,
+    options: CompileOptions | None = None,
+    read_weights: bool = False,
 ) -> Check:
     """Import, legalise and place a model without calibration data (see `stages`).
 
+    Weights of large files are not read unless `read_weights` says so: typical ones stand for them.
     Raises `InputError` for what is no valid model and `LimitError` for what is too large.
     """
     options = options or CompileOptions()
     try:
-        trace = trace_import(model, options.dims, options.input_shapes)
+        trace, stages = _traced(model, target, options, not read_weights)
     except UnsupportedError as error:
         return Check(error.file, target.name, (), (), error.diagnostics, ())
-    stages = run_stages(trace.graph, target, options, not trace.problems)
-    rejected = _rejections(trace, stages)
+    rejected = _rejections(trace, stages.rejected)
     operators = place_operators(trace, stages, [*trace.problems, *rejected])
     errors = in_graph_order([*trace.problems, *rejected, *stages.problems])
-    warnings = _inexact(stages.tiled) if stages.tiled else ()
+    warnings = [*_hosted(trace), *(_inexact(stages.tiled) if stages.tiled else ())]
     needs = tuple(_needs(stages, target))
-    return Check(trace.file, target.name, operators, needs, (*errors, *warnings), stages.notes)
+    notes = (*trace.notes, *stages.notes)
+    unread = sum(map(is_sketch, trace.graph.constants.values()))
+    return Check(trace.file, target.name, operators, needs, (*errors, *warnings), notes, unread)
 
 
-def _rejections(trace: Trace, stages: Stages) -> list[Diagnostic]:
+def expect_no_hosts(
+    model: str | Path | bytes | ModelProto, target: Target, options: CompileOptions
+) -> None:
+    """Raise `UnsupportedError` naming every node that the machine does not compute."""
+
+    def import_(hosts: Mapping[str, str]) -> Trace:
+        return trace_import(model, options.dims, options.input_shapes, hosts)
+
+    trace, legal = with_hosts(
+        import_, lambda trace, hosts: legalise(trace.graph, target, options, hosts)
+    )
+    hosted = [
+        replace(found, severity=Severity.ERROR, help=(*found.help, _REMEDY))
+        for found in trace.hosted
+    ]
+    problems = [*trace.problems, *hosted, *_rejections(trace, legal.rejected)]
+    if problems:
+        raise UnsupportedError(problems, trace.file)
+
+
+def _traced(
+    model: str | Path | bytes | ModelProto, target: Target, options: CompileOptions, sketched: bool
+) -> tuple[Trace, Stages]:
+    """The import and the stages, with those nodes on the host that must be and can be there."""
+    return with_hosts(
+        lambda hosts: trace_import(model, options.dims, options.input_shapes, hosts, sketched),
+        lambda trace, hosts: run_stages(trace.graph, target, options, not trace.problems, hosts),
+    )
+
+
+def _hosted(trace: Trace) -> Iterator[Diagnostic]:
+    for found in trace.hosted:
+        yield replace(found, code="IMC0502", message=f"operator {found.op_type} runs on the host")
+
+
+def _rejections(trace: Trace, rejected: Sequence[tuple[Node, str]]) -> list[Diagnostic]:
     """Nodes that can be imported but not quantized."""
     nodes = {node.label: node for node in reversed(trace.nodes)}
     found = []
-    for node, reason in stages.rejected:
+    for node, reason in rejected:
         onnx = next((nodes[name] for name in node.origin if name in nodes), None)
         kind = onnx.op_type if onnx else type(node.op).__name__
         found.append(

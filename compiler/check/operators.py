@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from inspect import getdoc
@@ -27,6 +27,7 @@ class Where(StrEnum):
 
     CROSSBAR = "crossbar"
     VECTOR = "vector unit"
+    HOST = "host"
     FOLDED = "folded"
     BOUNDARY = "input-output"
     UNSUPPORTED = "not supported"
@@ -50,12 +51,35 @@ def place_operators(
 ) -> tuple[Operator, ...]:
     """All nodes of a model in the order of the file."""
     reasons = {d.index: d.reason or d.message for d in problems if d.index is not None}
-    holders = _holders(stages.lowest)
+    held = _Held.of(stages)
     return tuple(
         Operator(node.index, node.label, node.op_type, *found)
         for node in trace.nodes
-        for found in [_place(node, trace, stages, holders, reasons)]
+        for found in [_place(node, trace, stages, held, reasons)]
     )
+
+
+@dataclass(frozen=True)
+class _Held:
+    """What became of the ONNX nodes, by their names.
+
+    `holders` are the nodes that one became, or became part of; `products` are those that compute
+    products, and `imported` all that had an operator after the import.
+    """
+
+    holders: Mapping[str, list[Node]]
+    products: frozenset[str]
+    imported: frozenset[str]
+
+    @classmethod
+    def of(cls, stages: Stages) -> _Held:
+        """Look at the first and at the last graph."""
+        products = (node for node in stages.imported.nodes if isinstance(node.op, _PRODUCTS))
+        return cls(
+            _holders(stages.lowest),
+            frozenset(name for node in products for name in node.origin),
+            frozenset(origins(stages.imported)),
+        )
 
 
 def _holders(graph: Graph) -> Mapping[str, list[Node]]:
@@ -71,7 +95,7 @@ def _place(
     node: OnnxNode,
     trace: Trace,
     stages: Stages,
-    holders: Mapping[str, list[Node]],
+    held: _Held,
     reasons: Mapping[int, str],
 ) -> tuple[Where, str, int | None]:
     label = node.label
@@ -79,24 +103,27 @@ def _place(
         return Where.UNSUPPORTED, reasons[node.index], None
     if node.index in trace.unknown:
         return Where.UNKNOWN, "it needs the result of a node that is not supported", None
+    on_host = [found for found in trace.hosted if found.index == node.index]
+    if on_host:
+        return Where.HOST, on_host[0].reason or on_host[0].message, None
     if node.index in trace.constant:
         return Where.FOLDED, "its result is constant", None
-    if label in holders:
-        return _computed(label, holders[label], stages.imported)
+    if label in held.holders:
+        return _computed(label, held.holders[label], held.products)
     if label in stages.removed:
         return Where.FOLDED, f"removed by pass {stages.removed[label]}", None
-    if label in origins(stages.imported):
+    if label in held.imported:
         return Where.UNKNOWN, "nothing that could be checked reads its result", None
     return Where.FOLDED, "nothing is left to compute", None
 
 
 def _computed(
-    label: str, holders: Sequence[Node], imported: Graph
+    label: str, holders: Sequence[Node], products_of: Collection[str]
 ) -> tuple[Where, str, int | None]:
     """What computes a node: the best of the nodes that it became."""
-    own = [node for node in holders if leader(node, imported) == label]
+    own = [node for node in holders if leader(node, products_of) == label]
     if not own:
-        return Where.FOLDED, f"part of {leader(holders[0], imported)}", None
+        return Where.FOLDED, f"part of {leader(holders[0], products_of)}", None
     products = [node for node in own if isinstance(node.op, _PRODUCTS)]
     if products:
         arrays = [len(set(_arrays(node.op))) for node in products if isinstance(node.op, Tiled)]
@@ -108,9 +135,8 @@ def _computed(
     return Where.VECTOR, summary_of(main.op), None
 
 
-def leader(node: Node, imported: Graph) -> str:
+def leader(node: Node, products: Collection[str]) -> str:
     """The ONNX node that gives a node its kind: the product among those fused, else the first."""
-    products = {name for n in imported.nodes if isinstance(n.op, _PRODUCTS) for name in n.origin}
     return next((name for name in node.origin if name in products), node.origin[0])
 
 

@@ -13,16 +13,18 @@ from dataclasses import dataclass, field
 from imcc.isa import Target
 
 from ..diagnostics import Diagnostic
-from ..errors import CapacityError, UnsupportedError
+from ..errors import CapacityError, HostNeededError, UnsupportedError
 from ..ir import Graph, GraphBuilder, Node, QuantParams, Value
 from ..mapping import TiledGraph, TileOptions, tile
 from ..options import CompileOptions
 from ..passes import Instrument, Pass, PassContext, Pipeline
+from ..passes.partition_host import PartitionHost
 from ..passes.quantize import Quantize
 from ..quantize.parameters import activation_params
 from ..quantize.planning import plan_quantization, unsupported
 from ..quantize.state import float_nodes, holds_codes
 from ..schedule import memory_check, schedule
+from .typical_weights import with_typical_weights
 
 ASSUMED = 4.0
 _LARGEST_MESH = 256  # rows and columns: as many as a target may have
@@ -67,22 +69,26 @@ def origins(graph: Graph) -> set[str]:
     return {name for node in graph.nodes for name in node.origin}
 
 
-def run_stages(graph: Graph, target: Target, options: CompileOptions, whole: bool) -> Stages:
+def run_stages(
+    graph: Graph,
+    target: Target,
+    options: CompileOptions,
+    whole: bool,
+    hosts: Collection[str] = (),
+) -> Stages:
     """Take a float graph as far as it goes; `whole` says that it is all of the model.
 
     Of a part the local memory is not computed: where it was cut off, values would stay alive.
+    Raises `HostNeededError` where nodes must go to the host that are not among `hosts`.
     """
-    removals, problems = Removals(), list[Diagnostic]()
-    passes = Pipeline.parse(options.passes()).passes
-    first = next(i for i, pass_ in enumerate(passes) if isinstance(pass_, Quantize))
-    context = PassContext(target)
-    floats = Pipeline(passes[:first], (removals,), verify_each=False).run(graph, context)
-    rejected, rest = _legalise(floats)
+    legal, problems = legalise(graph, target, options, hosts), list[Diagnostic]()
+    rest, rejected, context = legal.graph, legal.rejected, legal.context
     lowest, tiled, peak = rest, None, None
     try:
-        if not holds_codes(rest):
+        if not holds_codes(rest) or float_nodes(rest):
             context.activations.update(assumed_activations(rest, options.activation_bits))
-        lowest = Pipeline(passes[first:], (removals,), verify_each=False).run(rest, context)
+        lowest = Pipeline(legal.left, (legal.removals,), verify_each=False).run(rest, context)
+        lowest = with_typical_weights(lowest)
         tiled = place(lowest, target, options, problems)
         if tiled is not None and whole and not rejected:
             peak = local_memory(tiled, problems)
@@ -94,20 +100,53 @@ def run_stages(graph: Graph, target: Target, options: CompileOptions, whole: boo
         tiled.graph if tiled else lowest,
         tiled,
         peak,
-        tuple(rejected),
-        removals.passes,
+        rejected,
+        legal.removals.passes,
         tuple(problems),
         tuple(dict.fromkeys(context.notes)),
     )
 
 
-def _legalise(graph: Graph) -> tuple[list[tuple[Node, str]], Graph]:
-    """What cannot be computed on codes, with the reason, and the graph without it."""
-    if holds_codes(graph):
-        reason = " computes real values, and the model is quantized in part"
-        return [(node, reason) for node in float_nodes(graph)], graph
-    rejected = unsupported(graph)
-    return rejected, without(graph, [node for node, _ in rejected])
+@dataclass(frozen=True, eq=False)
+class Legal:
+    """A float graph without what cannot be quantized, and the passes that are left for it.
+
+    `rejected` is what was cut out, with the reasons.
+    """
+
+    graph: Graph
+    rejected: tuple[tuple[Node, str], ...]
+    left: tuple[Pass, ...]
+    context: PassContext
+    removals: Removals
+
+
+def legalise(
+    graph: Graph, target: Target, options: CompileOptions, hosts: Collection[str]
+) -> Legal:
+    """Run the passes before quantization, and see what cannot be computed on codes.
+
+    Raises `HostNeededError` where nodes must go to the host that are not among `hosts`.
+    """
+    passes = Pipeline.parse(options.passes()).passes
+    first = next(i for i, pass_ in enumerate(passes) if isinstance(pass_, Quantize))
+    front = [pass_ for pass_ in passes[:first] if not isinstance(pass_, PartitionHost)]
+    context, removals = PassContext(target), Removals()
+    floats = Pipeline(tuple(front), (removals,), verify_each=False).run(graph, context)
+    floats = _partitioned(floats, context, hosts) if len(front) < first else floats
+    rejected = unsupported(floats)
+    rest = without(floats, [node for node, _ in rejected])
+    return Legal(rest, tuple(rejected), passes[first:], context, removals)
+
+
+def _partitioned(graph: Graph, context: PassContext, hosts: Collection[str]) -> Graph:
+    """The graph with host partitions; as it is where nodes cannot even go to the host."""
+    try:
+        return PartitionHost().run(graph, context)
+    except HostNeededError as error:
+        if not error.reasons.keys() <= set(hosts):
+            raise
+        return graph
 
 
 def without(graph: Graph, nodes: Collection[Node]) -> Graph:

@@ -8,18 +8,12 @@ from pathlib import Path
 
 from onnx import ModelProto
 
-from ..diagnostics import Diagnostic, in_graph_order
+from ..diagnostics import Diagnostic
 from ..errors import InputError
+from ..frontend.compilation import best_attempt
 from ..frontend.conversion import OnnxNode
-from ..frontend.external import ExternalData
 from ..frontend.importer import Importer
-from ..frontend.model import load
-from ..frontend.shapes import bind_inputs
-from ..frontend.structure import order_nodes
-from ..frontend.tensors import TensorReader
 from ..ir import Graph, Value
-
-_UNSUPPORTED = "IMC04"  # codes below are bad input
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,38 +30,39 @@ class Trace:
     constant: frozenset[int]
     unknown: frozenset[int]
     problems: tuple[Diagnostic, ...]
+    notes: tuple[str, ...]
+    hosted: tuple[Diagnostic, ...]
 
 
 def trace_import(
     source: str | Path | bytes | ModelProto,
     dims: Mapping[str, int],
     input_shapes: Mapping[str, tuple[int, ...]],
+    hosts: Mapping[str, str],
+    sketched: bool = False,
 ) -> Trace:
     """Import a model; what is not supported becomes a problem and does not end the import.
 
-    Raises `InputError` for what is no valid model, `LimitError` for what is too large, and
-    `UnsupportedError` for models whose nodes cannot even be looked at.
+    `hosts` are nodes for the host, each with the reason; others join them if that makes the model
+    whole. With `sketched` the weights of large models are not read. Raises `InputError` for what
+    is no valid model, `LimitError` for what is too large, and `UnsupportedError` for models whose
+    nodes cannot even be looked at.
     """
-    model = load(source)
-    nodes, wrong = order_nodes(model.proto.graph, model.opset)
-    if wrong:
-        raise InputError(wrong, model.file)
-    inputs = bind_inputs(model.proto.graph, dims, input_shapes)
-    tensors = TensorReader(ExternalData(model.path))
-    importer = Importer(model.proto.graph, model.opset, tensors, inputs, list(inputs.problems))
-    graph = importer.run(nodes)
-    problems = tuple(in_graph_order(importer.problems))
-    if any(problem.code < _UNSUPPORTED for problem in problems):
-        raise InputError(problems, model.file)
-    ordered = tuple(sorted(nodes, key=lambda node: node.index))
+    found = best_attempt(source, dims, input_shapes, hosts, sketched)
+    if found.is_bad_input:
+        raise InputError(found.problems, found.model.file)
+    importer = found.importer
+    ordered = tuple(sorted(found.nodes, key=lambda node: node.index))
     unknown = frozenset(node.index for node in ordered if _is_unknown(importer, node))
     return Trace(
-        model.file,
+        found.model.file,
         ordered,
-        importer.partial(_ends(ordered, unknown)) if graph is None else graph,
+        importer.partial(_ends(ordered, unknown)) if found.graph is None else found.graph,
         frozenset(node.index for node in ordered if _is_constant(importer, node)) - unknown,
         unknown,
-        problems,
+        found.problems,
+        found.notes,
+        tuple(importer.hosted),
     )
 
 

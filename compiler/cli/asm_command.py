@@ -6,7 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
-from .options import debug_option, diagnostics_option
+from .options import debug_option, diagnostics_option, limit_option
 from .output import write_output
 from .source import assemble_file
 
@@ -14,6 +14,7 @@ from .source import assemble_file
 @click.command("asm")
 @click.argument("file", metavar="FILE.imcasm")
 @click.option("-o", "--output", help="The program; FILE.imc by default, - for standard output.")
+@limit_option
 @diagnostics_option
 @debug_option
 def command(file: str, output: str | None) -> None:

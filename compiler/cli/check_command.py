@@ -13,6 +13,7 @@ from .options import (
     debug_option,
     diagnostics_option,
     json_option,
+    limit_option,
     model_options,
     read_dims,
     read_shapes,
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
 @target_options
 @model_options
 @click.option("--strict", is_flag=True, help="Warnings are a no, too: converters that lose bits.")
+@click.option("--read-weights", is_flag=True, help="Read all weights, those of large models too.")
 @json_option
+@limit_option
 @diagnostics_option
 @debug_option
-def command(model: str, strict: bool, as_json: bool, **flags: Any) -> None:
+def command(model: str, strict: bool, read_weights: bool, as_json: bool, **flags: Any) -> None:
     """Say where every operator of MODEL.onnx runs, and whether the network fits the target.
 
     Nothing is written and no calibration data is needed: activation ranges, on which no size
@@ -51,7 +54,8 @@ def command(model: str, strict: bool, as_json: bool, **flags: Any) -> None:
         dims=read_dims(flags["dim"]),
         input_shapes=read_shapes(flags["input_shapes"]),
     )
-    found = check_model(model, load_chip(flags["target"], flags["set_"]), options)
+    chip = load_chip(flags["target"], flags["set_"])
+    found = check_model(model, chip, options, read_weights)
     passed = found.passed(strict)
     if as_json:
         echo_json("check", check_json(found, passed))
@@ -83,6 +87,9 @@ def render(found: Check, passed: bool) -> str:
         ("operators", ", ".join(f"{count} {where}" for where, count in counts.items())),
         *((need.what, _need(need, found.target)) for need in found.needs),
     ]
+    if found.unread:
+        text = f"{found.unread} large ones were not read, typical ones stand for them"
+        totals.append(("weights", f"{text}: --read-weights takes the real ones"))
     if missing:
         listed = ", ".join(f"{count} {op_type}" for op_type, count in missing.items())
         totals.append(("not supported", f"{listed}; arrays and cores are those of the rest"))

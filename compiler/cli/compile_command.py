@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from .options import (
     ir_options,
     jobs_option,
     json_option,
+    limit_option,
     model_options,
     read_dims,
     read_shapes,
@@ -28,7 +30,7 @@ from .text import brief, echo_json, facts, shorten, table
 if TYPE_CHECKING:
     from ..driver import Compilation
     from ..options import CompileOptions
-    from ..report import Report
+    from ..report import HostShare, Report
 
 EMITS = ("imc", "imcasm", "qdq", "mlir")
 
@@ -54,8 +56,10 @@ EMITS = ("imc", "imcasm", "qdq", "mlir")
 @ir_options
 @jobs_option
 @json_option
+@click.option("--strict", is_flag=True, help="Refuse nodes that would run on the host.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no table.")
 @click.option("-v", "--verbose", is_flag=True, help="Print what the passes have to say.")
+@limit_option
 @diagnostics_option
 @debug_option
 def command(model: str, output: str | None, emit: str, **flags: Any) -> None:
@@ -111,7 +115,21 @@ def render(figures: Report) -> str:
         ("constants", f"{figures.constant_bytes} bytes"),
         ("local memory", f"{figures.local_bytes} bytes in the fullest core"),
     )
-    return f"{table(header, rows)}\n\n{facts(totals)}"
+    parts = [table(header, rows), *_host(figures.host), facts(totals)]
+    return "\n\n".join(parts)
+
+
+def _host(share: HostShare) -> Iterator[str]:
+    """What the host computes; nothing where that is nothing."""
+    if not share.nodes:
+        return
+    rows = [(shorten(row.node), row.op_type, shorten(row.why, 80)) for row in share.nodes]
+    partitions = "1 partition" if share.partitions == 1 else f"{share.partitions} partitions"
+    yield table(["on the host", "type", "why"], rows)
+    yield (
+        f"{partitions} of onnxruntime: {share.macs:.1%} of the multiply-accumulates, "
+        f"{share.values:.1%} of the values"
+    )
 
 
 def _options(flags: dict[str, Any]) -> CompileOptions:
@@ -129,6 +147,7 @@ def _options(flags: dict[str, Any]) -> CompileOptions:
         input_shapes=read_shapes(flags["input_shapes"]),
         seed=flags["seed"],
         verify_each=flags["verify_each"],
+        strict=flags["strict"],
     )
 
 

@@ -127,7 +127,7 @@ CODES = (
 _BY_NAME = {code.name: code for code in CODES}
 _HELP = "  = help: "  # how lines of advice start in messages that are one text
 # Codes of problems in models start with the digit pair of their exit code.
-_MODEL_EXITS = {"IMC02": 3, "IMC03": 3, "IMC04": 4, "IMC06": 6}
+_MODEL_EXITS = {"IMC02": 3, "IMC03": 3, "IMC04": 4, "IMC05": 4, "IMC06": 6}
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,9 @@ def _summarise(path: Path) -> tuple[str, dict[str, Json]]:
         from ..ir import read_graph
 
         return "graph", _graph(read_graph(path))
-    from ..frontend import import_onnx
+    from ..frontend import import_for_compilation
 
-    return "model", _graph(import_onnx(path))
+    return "model", _graph(import_for_compilation(path, hosts={}).graph)
 
 
 def _program(program: Program) -> dict[str, Json]:
@@ -75,12 +75,23 @@ def _program(program: Program) -> dict[str, Json]:
         "instructions": sum(counts.values()),
         "constant bytes": len(program.constants),
         "global bytes": program.global_size,
+        "host partitions": [
+            {
+                "partition": f"p{number}",
+                "nodes": ", ".join(host.nodes),
+                "inputs": ", ".join(binding.name for binding in host.inputs),
+                "outputs": ", ".join(binding.name for binding in host.outputs),
+                "model bytes": len(host.model),
+            }
+            for number, host in enumerate(program.hosts)
+        ],
         "notes": [{"note": key, "value": value[:72]} for key, value in program.notes],
         "bindings": [
             {
                 "direction": direction,
                 "name": b.name,
-                "type": b.element.name.lower(),
+                "type": b.dtype.name.lower(),
+                "element": b.element.name.lower(),
                 "shape": str(list(b.shape)),
                 "scale": b.scale,
                 "zero point": b.zero_point,

@@ -22,6 +22,7 @@ COMMANDS = {
     "ops": "List the supported ONNX operators.",
     "target": "List, show and validate chip descriptions.",
     "explain": "Explain an error code.",
+    "doctor": "List versions and limits, and check what imcc runs on.",
 }
 
 

@@ -7,9 +7,16 @@ from typing import Any
 
 import rich_click as click
 
-from .options import calib_option, debug_option, diagnostics_option, ir_options, seed_option
+from .options import (
+    calib_option,
+    debug_option,
+    diagnostics_option,
+    ir_options,
+    limit_option,
+    seed_option,
+)
 from .output import STDOUT, write_output
-from .reporter import reporter
+from .reporter import Reporter, reporter
 
 
 @click.command("opt")
@@ -21,6 +28,7 @@ from .reporter import reporter
 @seed_option
 @ir_options
 @click.option("--run-reproducer", metavar="FILE", help="Run what --crash-reproducer wrote.")
+@limit_option
 @diagnostics_option
 @debug_option
 def command(file: str | None, output: str, run_reproducer: str | None, **flags: Any) -> None:
@@ -47,33 +55,44 @@ def command(file: str | None, output: str, run_reproducer: str | None, **flags: 
 
 
 def _read(file: str) -> Any:
-    from ..frontend import import_onnx
+    from ..frontend import import_for_compilation
     from ..ir import parse_graph, read_graph
     from .source import read_text
 
     if file.endswith(".onnx"):
-        return import_onnx(file)
+        found = import_for_compilation(file)
+        for note in found.notes:
+            reporter().note(note)
+        return found.graph
     return parse_graph(read_text(file), name=file) if file == STDOUT else read_graph(Path(file))
 
 
 def _context(graph: Any, file: str | None, flags: dict[str, Any]) -> Any:
     from ..data import calibration, find_beside
+    from ..index_limits import index_limits
+    from ..ir.batch import batched_inputs
     from ..passes import PassContext
     from .chip import load_chip
 
     chip = load_chip(flags["target"]) if flags["target"] else None
     path = Path(file) if file else None
     if flags["calib"] is None and (path is None or find_beside(path) is None):
-        return PassContext(chip, lambda: _random(graph, flags["seed"]))
-    return PassContext(chip, calibration(flags["calib"], graph.inputs, path, flags["seed"]).batches)
+        current = reporter()  # calibration runs in threads that know no command
+        return PassContext(chip, lambda: _random(graph, flags["seed"], current))
+    inputs = batched_inputs(graph.inputs, graph.batched)
+    found = calibration(flags["calib"], inputs, path, flags["seed"], index_limits(graph))
+    return PassContext(chip, found.batches)
 
 
-def _random(graph: Any, seed: int) -> Any:
+def _random(graph: Any, seed: int, current: Reporter) -> Any:
     """Random samples, called only by a pass that calibrates."""
     from ..data import random_samples
+    from ..index_limits import index_limits
+    from ..ir.batch import batched_inputs
 
-    samples = random_samples(graph.inputs, seed)
-    reporter().note(
+    inputs = batched_inputs(graph.inputs, graph.batched)
+    samples = random_samples(inputs, seed, indices=index_limits(graph))
+    current.note(
         f"calibration: {samples.source}; good for sizes, not for accuracy. "
         "Give real samples with --calib FILE.npz"
     )

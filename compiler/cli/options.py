@@ -54,6 +54,27 @@ jobs_option = click.option(
 )
 
 
+def _apply_limits(ctx: click.Context, _: click.Parameter, items: tuple[str, ...]) -> None:
+    """Callback of ``--limit``: the limits hold as long as the command runs."""
+    from ..limits import Limits, applied
+
+    try:
+        changed = Limits().changed(items)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--limit") from error
+    ctx.with_resource(applied(changed))
+
+
+limit_option = click.option(
+    "--limit",
+    multiple=True,
+    expose_value=False,
+    callback=_apply_limits,
+    metavar="NAME=N",
+    help="Change a limit against hostile files; `imcc doctor` lists them.",
+)
+
+
 def target_options(function: _F) -> _F:
     """Add ``--target`` and ``--set``."""
     function = click.option(

@@ -6,19 +6,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError, LimitError
+from ..errors import InputError, expect_within
+from ..limits import limits
 
 if TYPE_CHECKING:
     from imcc.isa import Program
 
-MAX_TEXT_BYTES = 256 << 20
-
 
 def read_text(path: str) -> str:
     """The UTF-8 text of a file, or of standard input where the path is ``-``."""
-    data = sys.stdin.buffer.read(MAX_TEXT_BYTES + 1) if path == "-" else _read(Path(path))
-    if len(data) > MAX_TEXT_BYTES:
-        raise LimitError(f"{path}: the text is larger than {MAX_TEXT_BYTES} bytes")
+    most = limits().text_mib << 20
+    data = sys.stdin.buffer.read(most + 1) if path == "-" else _read(Path(path), most)
+    expect_within(-(-len(data) >> 20), "text_mib", "the text has more MiB", path)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -36,6 +35,6 @@ def assemble_file(path: str) -> Program:
         raise AssemblyError(f"{path}: {error}", error.line, error.column) from error
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, most: int) -> bytes:
     with path.open("rb") as file:
-        return file.read(MAX_TEXT_BYTES + 1)
+        return file.read(most + 1)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import rich_click as click
 from click.exceptions import Exit
 
-from .options import debug_option, diagnostics_option, jobs_option, json_option
+from .options import debug_option, diagnostics_option, jobs_option, json_option, limit_option
 from .reporter import reporter
 from .text import brief, echo_json, facts, shorten, table
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.option("--layerwise", is_flag=True, help="Print every layer.")
 @jobs_option
 @json_option
+@limit_option
 @diagnostics_option
 @debug_option
 def command(

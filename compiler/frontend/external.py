@@ -3,7 +3,7 @@
 A location is relative, without ``..`` and NUL. What it resolves to, symbolic links included, lies
 in the directory in which the model is found or in the one in which it really is: the second makes
 content-addressed caches work, in which model and data are links into one folder. Files are mapped,
-not read, and must be regular and long enough.
+not read, and must be regular, without a second hard link, and long enough.
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ class ExternalData:
 
     def bytes_of(self, tensor: TensorProto, size: int) -> NDArray[np.uint8]:
         """The `size` bytes of a tensor, mapped read-only."""
+        path, offset = self.place_of(tensor, size)
+        return np.memmap(path, np.uint8, "r", offset, (size,)) if size else np.empty(0, np.uint8)
+
+    def place_of(self, tensor: TensorProto, size: int) -> tuple[Path, int]:
+        """The file of a tensor of `size` bytes and the offset in it; both are checked."""
         fields = _fields(tensor)
         offset = _number(fields, "offset", 0)
         length = _number(fields, "length", size)
@@ -46,9 +51,7 @@ class ExternalData:
             raise _refused(
                 f"{length} bytes at offset {offset} are asked for, the file has {available}"
             )
-        if not length:
-            return np.empty(0, np.uint8)
-        return np.memmap(path, np.uint8, "r", offset, (length,))
+        return path, offset
 
     def _resolve(self, location: str) -> Path:
         if self.model is None:
@@ -70,8 +73,15 @@ class ExternalData:
             raise _refused(f"location {location!r} cannot be opened: {_reason(error)}") from error
         if not any(path.is_relative_to(folder) for folder in folders):
             raise _refused(f"location {location!r} is a link that leaves the folder of the model")
-        if not stat.S_ISREG(path.stat().st_mode):
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
             raise _refused(f"location {location!r} is not a regular file")
+        # CVE-2026-34446: a file with two names may belong into another folder.
+        if status.st_nlink > 1 and path != self.model.resolve():
+            raise _refused(
+                f"location {location!r} has {status.st_nlink} hard links, so that it may be a file "
+                "of another folder; copy it"
+            )
         return path
 
 

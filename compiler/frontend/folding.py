@@ -7,31 +7,38 @@ from math import prod
 
 import numpy as np
 
+from ..errors import expect_within
 from ..ir.evaluate import evaluate
 from ..ir.graph import Value
 from ..ir.op import Array
-from .conversion import Conversion, Operand, Rejection
-
-FOLD_LIMIT = 16 << 20  # bytes of one folded constant, unless its operands are larger still
+from .conversion import Conversion, Operand
 
 
 def expect_fold_size(conversion: Conversion, shape: Sequence[int], itemsize: int) -> None:
-    """Reject a constant that would be larger than the limit and than its operands.
+    """Raise `LimitError` for a constant that is larger than the limit and than its operands.
 
     Folds that can make more than they get call this before they allocate.
     """
     size = prod(int(extent) for extent in shape) * itemsize
-    operands = [o.nbytes for o in conversion.operands if o is not None and not isinstance(o, Value)]
-    if size > max([FOLD_LIMIT, *operands]):
-        text = f"{conversion.node.op_type} makes a constant of {size} bytes"
-        raise Rejection("IMC0406", text, f"the limit for folding is {FOLD_LIMIT} bytes")
+    if size <= max((operand.nbytes for operand in _constants(conversion)), default=0):
+        return
+    node = conversion.node
+    mib = -(-size >> 20)
+    text = f"{node.op_type} '{node.label}' makes a constant of {mib:,} MiB"
+    expect_within(mib, "constant_mib", text)
+
+
+def _constants(conversion: Conversion) -> list[Array]:
+    return [o for o in conversion.operands if o is not None and not isinstance(o, Value)]
 
 
 def expect_foldable(conversion: Conversion, results: Sequence[Operand]) -> None:
-    """Check what a fold yielded."""
-    for array in results:
-        assert not isinstance(array, Value)  # a fold yields arrays
+    """Check what a fold yielded; raises `LimitError`."""
+    arrays = [result for result in results if not isinstance(result, Value)]
+    for array in arrays:
         expect_fold_size(conversion, array.shape, array.dtype.itemsize)
+    what = f"{conversion.node.op_type} '{conversion.node.label}'"
+    conversion.tensors.budget.spend(arrays, _constants(conversion), what)
 
 
 def evaluated(conversion: Conversion, results: Sequence[Operand]) -> list[Array]:
@@ -44,4 +51,6 @@ def evaluated(conversion: Conversion, results: Sequence[Operand]) -> list[Array]
             expect_fold_size(conversion, value.type.shape, value.type.dtype.numpy.itemsize)
     with np.errstate(all="ignore"):
         arrays = iter(evaluate(graph, {}).values())
-    return [next(arrays) if isinstance(result, Value) else result for result in results]
+    made = [next(arrays) if isinstance(result, Value) else result for result in results]
+    expect_foldable(conversion, made)
+    return made

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from onnx import ModelProto, defs
-from onnx.inliner import inline_selected_functions
 
 from ..diagnostics import Diagnostic
-from ..errors import LimitError
-from .model import MAX_NODES
+from ..errors import InputError, expect_within
+from ..native import NativeCrashError, NativeError, inlined
 from .registry import NEWEST_OPSET, Form, find_converter
 
 _ROUNDS = 4  # bodies may use functions themselves
@@ -21,17 +20,19 @@ def inline_functions(proto: ModelProto, opset: int) -> ModelProto:
     for _ in range(_ROUNDS):
         for domain, name in sorted({(node.domain, node.op_type) for node in proto.graph.node}):
             proto = _inlined(proto, domain, name) if _is_function(domain, name, opset) else proto
-        if len(proto.graph.node) > MAX_NODES:
-            text = f"inlined functions make {len(proto.graph.node)} nodes, the limit is {MAX_NODES}"
-            raise LimitError([Diagnostic("IMC0601", text)], "<model>")
+        count = len(proto.graph.node)
+        expect_within(count, "nodes", f"inlined functions make {count:,} nodes")
     return proto
 
 
 def _inlined(proto: ModelProto, domain: str, name: str) -> ModelProto:
     try:
-        return inline_selected_functions(proto, [(domain, name)], inline_schema_functions=True)
-    except RuntimeError:  # some bodies depend on types that ONNX cannot infer
+        return inlined(proto, domain, name)
+    except NativeError:  # some bodies depend on types that ONNX cannot infer
         return proto
+    except NativeCrashError as error:
+        text = f"ONNX cannot write out operator {name}: {error}"
+        raise InputError([Diagnostic("IMC0211", text)]) from error
 
 
 def _is_function(domain: str, name: str, opset: int) -> bool:

@@ -7,17 +7,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from onnx import AttributeProto, GraphProto
+from onnx import AttributeProto, GraphProto, ValueInfoProto
 
-from ..diagnostics import Diagnostic
+from ..diagnostics import Diagnostic, Severity
 from ..ir.builder import GraphBuilder
 from ..ir.graph import Graph, Value
 from ..ir.op import Array, OpError
-from ..ir.types import DType
+from ..ir.types import DType, TensorType
 from .conversion import Conversion, OnnxNode, Operand, Rejection
 from .dequantized import Codes, moved
 from .external import TensorError
 from .folding import evaluated, expect_foldable
+from .hosted import Hosting, HostNode
 from .inputs import input_type, whole_type
 from .registry import FOLDS, Converter, Fold, Form, find_converter, sentence
 from .schema import expect_schema
@@ -26,14 +27,22 @@ from .structure import order_nodes
 from .tensors import TensorReader, type_name
 
 _INPUT_TYPES = (
-    "inputs are float32, or 8-bit integers of which every use is a DequantizeLinear with the same "
-    "constants"
+    "inputs are float32, int64, int32, or 8-bit integers of which every use is a "
+    "DequantizeLinear with the same constants"
 )
+
+Way = Converter | Fold
+_UNSUPPORTED = "IMC04"  # codes below are bad input
+_MIXES_SAMPLES = "IMC0404"
 
 
 @dataclass
 class Importer:
-    """The state of one import. A name maps to a value, an array, or None if it is unknown."""
+    """The state of one import. A name maps to a value, an array, or None if it is unknown.
+
+    `compiled` says that a graph without batch axis is to be compiled, and not only evaluated. With
+    `hosting` nodes that cannot be imported stay ONNX nodes, for the host; `hosted` says which.
+    """
 
     graph: GraphProto
     opset: int
@@ -41,6 +50,9 @@ class Importer:
     inputs: InputShapes
     problems: list[Diagnostic] = field(default_factory=list)
     batched: bool = True
+    compiled: bool = False
+    hosting: Hosting | None = None
+    hosted: list[Diagnostic] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._builder = GraphBuilder(self.graph.name or "main", self.batched)
@@ -49,7 +61,7 @@ class Importer:
         self._uses = Counter(name for node in self.graph.node for name in node.input)
         self._uses.update(output.name for output in self.graph.output)
         self._batches = frozenset(b for b in self.inputs.batches if b is not None)
-        self._single = self.inputs.batches == {1}
+        self._single = not self.batched or self.inputs.batches == {1}
 
     def run(self, nodes: Sequence[OnnxNode]) -> Graph | None:
         """The graph, or None where `problems` has errors."""
@@ -90,11 +102,7 @@ class Importer:
             shape = self.inputs.shapes.get(entry.name)
             if shape is None:
                 continue
-            type_ = (
-                input_type(entry, shape, nodes, self._known)
-                if self.batched
-                else whole_type(entry, shape)
-            )
+            type_ = self._input_type(entry, shape, nodes)
             if type_ is not None:
                 self._known[entry.name] = self._builder.input(entry.name, type_)
                 continue
@@ -103,34 +111,82 @@ class Importer:
             reason = _INPUT_TYPES if self.batched else f"the IR has {', '.join(DType)}"
             self.problems.append(Diagnostic("IMC0405", text, reason=reason))
 
+    def _input_type(
+        self, entry: ValueInfoProto, shape: tuple[int, ...], nodes: Sequence[OnnxNode]
+    ) -> TensorType | None:
+        found = None
+        if self.batched or self.compiled:
+            found = input_type(entry, shape, nodes, self._known)
+        return found if found is not None or self.batched else whole_type(entry, shape)
+
     def _convert(self, node: OnnxNode) -> Sequence[Operand | None]:
         unknown = [None] * len(node.proto.output)
-        converter = self._converter(node)
-        if converter is None and node.op_type not in FOLDS:
-            self._report(node, _no_converter(node, self.opset))
-            return unknown
+        ways = self._ways(node)
         names = [name for name in node.proto.input if name]
         if not unknown or any(self._known.get(name) is None for name in names):
-            return unknown  # what went wrong before has been reported there
-        try:
-            return self._results(node, converter)
-        except Rejection as rejection:
-            self._report(node, rejection)
-        except OpError as error:
-            text = f"the operands of {node.op_type} do not fit: {error}"
-            self._report(node, Rejection("IMC0209", text))
-        except TensorError as error:
-            self._report(node, Rejection(error.code, f"constant of {node.op_type}: {error}"))
+            if not ways:
+                self._report(node, _no_converter(node, self.opset))
+            return unknown  # what else went wrong before has been reported there
+        chosen = None if self.hosting is None else self.hosting.reason(node)
+        if chosen is not None and not isinstance(done := self._on_host(node, chosen), Rejection):
+            return done
+        found = self._imported(node, ways) if ways else _no_converter(node, self.opset)
+        found = self._on_host(node, found) if isinstance(found, Rejection) else found
+        if not isinstance(found, Rejection):
+            return found
+        self._report(node, found)
         return unknown
 
-    def _converter(self, node: OnnxNode) -> Converter | None:
-        """The converter for computed operands, or for constant ones if there is no other."""
-        if not self.batched:
-            return find_converter(node.op_type, self.opset, Form.WHOLE)
-        found = find_converter(node.op_type, self.opset, Form.BATCHED)
-        if found is not None or not self._is_constant(node):
-            return found
-        return find_converter(node.op_type, self.opset, Form.WHOLE)
+    def _imported(
+        self, node: OnnxNode, ways: Sequence[Way]
+    ) -> Sequence[Operand | None] | Rejection:
+        """The results by the first way that does not reject the node, or the last rejection."""
+        rejection = _no_converter(node, self.opset)
+        for way in ways:
+            try:
+                return self._results(node, way)
+            except Rejection as found:
+                rejection = found
+            except OpError as error:
+                text = f"the operands of {node.op_type} do not fit: {error}"
+                rejection = Rejection("IMC0209", text)
+            except TensorError as error:
+                rejection = Rejection(error.code, f"constant of {node.op_type}: {error}")
+        return rejection
+
+    def _on_host(self, node: OnnxNode, why: Rejection) -> Sequence[Operand | None] | Rejection:
+        """The results of a node that stays an ONNX node, or why even that cannot be."""
+        hostable = why.code >= _UNSUPPORTED and why.code != _MIXES_SAMPLES
+        if self.hosting is None or self._is_constant(node) or not hostable:
+            return why
+        wanted = tuple(bool(name) and self._uses[name] > 0 for name in node.proto.output)
+        hosted = HostNode(node, self._known.get, wanted, self.hosting.frame)
+        try:
+            found = hosted.emit(self._builder, keeps_samples=not self._single)
+        except Rejection as error:
+            reason = f"{why.reason}, and the host cannot run it: {error.reason}"
+            code = min(why.code, error.code)  # what breaks native code is bad input
+            return Rejection(code, why.message, reason, why.help)
+        except OpError as error:
+            return Rejection(why.code, why.message, f"{why.reason}: {error}", why.help)
+        self.hosted.append(self._diagnostic(node, why, Severity.WARNING))
+        return found
+
+    def _ways(self, node: OnnxNode) -> Sequence[Way]:
+        """How a node can be imported: the first that does not reject it is taken."""
+        fold, constant = FOLDS.get(node.op_type), self._is_constant(node)
+        whole = find_converter(node.op_type, self.opset, Form.WHOLE)
+        if self.batched:
+            found = find_converter(node.op_type, self.opset, Form.BATCHED)
+            found = whole if found is None and constant else found
+            chosen = fold if fold is not None and (constant or found is None) else found
+            return [] if chosen is None else [chosen]
+        first: Way | None = None
+        if self.compiled:
+            compiled = find_converter(node.op_type, self.opset, Form.COMPILED)
+            first = fold if constant else compiled
+        ways = [way for way in (first, whole) if way is not None]
+        return ways or ([] if fold is None else [fold])
 
     def _is_constant(self, node: OnnxNode) -> bool:
         """Whether no operand is computed."""
@@ -149,24 +205,22 @@ class Importer:
             self._codes,
         )
 
-    def _results(self, node: OnnxNode, converter: Converter | None) -> Sequence[Operand]:
+    def _results(self, node: OnnxNode, way: Way) -> Sequence[Operand]:
         expect_schema(node)
-        fold = FOLDS.get(node.op_type)
-        constant = self._is_constant(node)
         conversion = self._conversion(node, self._builder)
         results: Sequence[Operand]
-        if fold is not None and (converter is None or (constant and self.batched)):
-            made = _folded(conversion, fold)
+        if not isinstance(way, Converter):
+            made = _folded(conversion, way)
             results = made if isinstance(made, (tuple, list)) else (made,)
             expect_foldable(conversion, results)
             self._follow(conversion, results)
         else:
-            assert converter is not None  # one of the two exists
-            folding = constant and _folds(converter, self.batched) and not _has_graphs(node)
+            constant = self._is_constant(node)
+            folding = constant and _folds(way, self.batched) and not _has_graphs(node)
             if folding:
                 conversion = self._conversion(node, GraphBuilder("fold", batched=False))
-            _expect_constraints(conversion, converter)
-            converted = converter.function(conversion)
+            _expect_constraints(conversion, way)
+            converted = way.function(conversion)
             results = converted if isinstance(converted, (tuple, list)) else (converted,)
             results = evaluated(conversion, results) if folding else results
             if folding:
@@ -192,6 +246,7 @@ class Importer:
 
     def _nested(self, graph: GraphProto, bound: Mapping[str, Operand]) -> list[Operand]:
         """The outputs of a graph inside a node; it sees all names that are known so far."""
+        self.tensors.budget.unroll(len(graph.node))
         outer = self._known
         self._known = {**outer, **bound}
         self._add_weights(graph)
@@ -210,25 +265,29 @@ class Importer:
         found = self._known.get(name)
         if isinstance(found, Value) or found is None:
             return found
-        if not self.batched:
+        if not (self.batched or self.compiled):
             return self._builder.constant(found, name)
         text = f"output '{name}' does not depend on any input"
         self.problems.append(Diagnostic("IMC0409", text))
         return None
 
     def _report(self, node: OnnxNode, rejection: Rejection) -> None:
-        self.problems.append(
-            Diagnostic(
-                rejection.code,
-                rejection.message,
-                node.label,
-                node.op_type,
-                node.index,
-                node.opset,
-                self._tensors_text(node),
-                rejection.reason,
-                rejection.help,
-            )
+        self.problems.append(self._diagnostic(node, rejection))
+
+    def _diagnostic(
+        self, node: OnnxNode, rejection: Rejection, severity: Severity = Severity.ERROR
+    ) -> Diagnostic:
+        return Diagnostic(
+            rejection.code,
+            rejection.message,
+            node.label,
+            node.op_type,
+            node.index,
+            node.opset,
+            self._tensors_text(node),
+            rejection.reason,
+            rejection.help,
+            severity,
         )
 
     def _tensors_text(self, node: OnnxNode) -> str:

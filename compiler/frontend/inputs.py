@@ -1,4 +1,7 @@
-"""Types of graph inputs: float32, or 8-bit codes whose scale the first DequantizeLinear holds."""
+"""Types of graph inputs: float32, integers, or 8-bit codes.
+
+The scale of codes is that of the first DequantizeLinear.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,11 @@ from ..ir.types import DType, QuantParams, TensorType
 from .conversion import OnnxNode, Operand
 from .tensors import numpy_type
 
+_PLAIN: dict[int, DType] = {
+    TensorProto.FLOAT: DType.F32,
+    TensorProto.INT32: DType.I32,
+    TensorProto.INT64: DType.I64,
+}
 _CODES: dict[int, DType] = {TensorProto.INT8: DType.I8, TensorProto.UINT8: DType.U8}
 
 # Operators whose first three operands are codes, their scale and their zero point.
@@ -48,8 +56,8 @@ def input_type(
 ) -> TensorType | None:
     """The type of an input in the IR; None if such inputs are not supported."""
     element = entry.type.tensor_type.elem_type
-    if element == TensorProto.FLOAT:
-        return TensorType(DType.F32, shape)
+    if element in _PLAIN:
+        return TensorType(_PLAIN[element], shape)
     if element not in _CODES:
         return None
     found = {

@@ -3,51 +3,65 @@
 from __future__ import annotations
 
 import stat
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import ModelProto
+from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
 
 from ..diagnostics import Diagnostic
-from ..errors import InputError, LimitError, UnsupportedError
+from ..errors import InputError, UnsupportedError, expect_within
+from .fused import expand_fused
+from .local_functions import inline_local_functions
+from .names import escape_names
 from .registry import NEWEST_OPSET, OLDEST_OPSET
+from .skimming import NotSkimmableError, skim
+from .tensors import numpy_type
 
-MAX_NODES = 200_000
-MAX_TENSORS = 1_000_000
-MAX_FILE = 2 << 30
+_LARGE = 16 << 20  # bytes of a file that is worth skimming
 
 
 @dataclass(frozen=True)
 class Model:
-    """A parsed model; `file` names it in messages, `path` is where external data is looked for."""
+    """A parsed model; `file` names it in messages, `path` is where external data is looked for.
+
+    With `sketched` the importer does not read long weights (see `TensorReader`).
+    """
 
     proto: ModelProto
     file: str
     path: Path | None
     opset: int
+    sketched: bool = False
 
 
-def load(source: str | Path | bytes | ModelProto) -> Model:
-    """Parse and check the frame of a model; raises InputError, UnsupportedError, LimitError."""
+def load(source: str | Path | bytes | ModelProto, sketched: bool = False) -> Model:
+    """Parse and check the frame of a model; raises InputError, UnsupportedError, LimitError.
+
+    With `sketched` the weights of a large file stay there, and are not read by importers either.
+    """
     if isinstance(source, ModelProto):
         return _checked(source, "<model>", None)
     if isinstance(source, bytes):
         return _checked(_parse(source, "<bytes>"), "<bytes>", None)
     path = Path(source)
-    return _checked(_parse(_read(path), path.name), path.name, path)
+    model = _checked(_parse(_read(path, sketched), path.name), path.name, path)
+    return replace(model, sketched=sketched)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, sketched: bool) -> bytes:
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
             text = "the model file cannot be read: it is not a regular file"
             raise _input("IMC0201", text, str(path))
-        if status.st_size > MAX_FILE:
-            raise LimitError(
-                [Diagnostic("IMC0601", f"the file is larger than {MAX_FILE >> 20} MiB")], path.name
-            )
+        mib = -(-status.st_size >> 20)
+        expect_within(mib, "file_mib", f"the file has {mib:,} MiB", path.name)
+        if sketched and status.st_size >= _LARGE:
+            with suppress(NotSkimmableError, UnicodeError):
+                return skim(path)
         return path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -85,23 +99,63 @@ def _checked(proto: ModelProto, file: str, path: Path | None) -> Model:
         raise _input("IMC0203", text, file)
     _check_size(proto, file)
     _check_parts(proto, file)
-    return Model(proto, file, path, _opset(proto, file))
+    opset = _opset(proto, file)
+    plain = expand_fused(inline_local_functions(proto, file, opset))
+    return Model(plain, file, path, opset)
+
+
+@dataclass
+class _Size:
+    """What a model has of everything that is limited, graphs inside nodes included."""
+
+    nodes: int = 0
+    weights: int = 0
+    external_bytes: int = 0
+    depth: int = 0
+    longest_text: int = 0
+
+    def add(self, graph: GraphProto, depth: int) -> list[GraphProto]:
+        """Count one graph; returns the graphs inside its nodes."""
+        self.nodes += len(graph.node)
+        self.weights += len(graph.initializer)
+        self.depth = max(self.depth, depth)
+        self.external_bytes += sum(map(_external_bytes, graph.initializer))
+        inner = []
+        for node in graph.node:
+            for attribute in node.attribute:
+                if attribute.type == AttributeProto.STRING:
+                    self.longest_text = max(self.longest_text, len(attribute.s))
+                elif attribute.type == AttributeProto.GRAPH:
+                    inner.append(attribute.g)
+                elif attribute.type == AttributeProto.GRAPHS:
+                    inner += attribute.graphs
+        return inner
 
 
 def _check_size(proto: ModelProto, file: str) -> None:
-    graph = proto.graph
-    for found, limit, what in (
-        (len(graph.node), MAX_NODES, "nodes"),
-        (len(graph.initializer), MAX_TENSORS, "weights"),
-    ):
-        if found > limit:
-            text = f"the graph has {found} {what}, the limit is {limit}"
-            raise LimitError([Diagnostic("IMC0601", text)], file)
+    size, waiting = _Size(), [(proto.graph, 0)]
+    while waiting:
+        graph, depth = waiting.pop()
+        escape_names(graph)
+        waiting += [(inner, depth + 1) for inner in size.add(graph, depth)]
+    expect_within(size.nodes, "nodes", f"the model has {size.nodes:,} nodes", file)
+    expect_within(size.weights, "tensors", f"the model has {size.weights:,} weights", file)
+    expect_within(size.depth, "subgraph_depth", f"graphs are nested {size.depth} deep", file)
+    mib, kib = size.external_bytes >> 20, size.longest_text >> 10
+    expect_within(mib, "weights_mib", f"weights in other files take {mib:,} MiB", file)
+    expect_within(kib, "attribute_kib", f"a text of a node has {kib:,} KiB", file)
+
+
+def _external_bytes(tensor: TensorProto) -> int:
+    """What a tensor outside the model claims; what it has there is checked when it is read."""
+    if tensor.data_location != TensorProto.EXTERNAL:
+        return 0
+    dtype = numpy_type(tensor.data_type)
+    return int(prod(tensor.dims)) * (1 if dtype is None else dtype.itemsize)
 
 
 def _check_parts(proto: ModelProto, file: str) -> None:
     parts = [
-        (len(proto.functions), "model-local functions"),
         (len(proto.graph.sparse_initializer), "sparse weights"),
         (len(proto.training_info), "training information"),
     ]

@@ -19,7 +19,6 @@ from ..ir.op import Array
 if TYPE_CHECKING:
     from .conversion import Conversion
 
-_FLOATS_ONLY = "It is evaluated in floats; quantization has no form for it."
 OLDEST_OPSET = 7
 NEWEST_OPSET = 28
 
@@ -34,19 +33,25 @@ _F = TypeVar("_F", bound=Fold)
 
 
 class Form(Flag):
-    """Graphs that a converter is for: with axis 0 as the batch, or with whole tensors."""
+    """Graphs that a converter is for: with axis 0 as the batch, or with whole tensors.
+
+    WHOLE converters take what can be evaluated. Those for COMPILED take less and yield what the
+    compiler knows best; they come first where a whole graph is to be compiled.
+    """
 
     BATCHED = auto()
     WHOLE = auto()
+    COMPILED = auto()
     BOTH = BATCHED | WHOLE
+    SHARED = BATCHED | COMPILED
 
 
 @dataclass(frozen=True)
 class Converter:
     """A converter function with its conditions.
 
-    `constants` are the operands that must be constant. With `floats_only` the operator can be
-    imported and evaluated, but not quantized.
+    `constants` are the operands that must be constant. With `floats_only` what is built of
+    constants is evaluated at import, since no product reads it as codes.
     """
 
     op_type: str
@@ -120,22 +125,15 @@ def find_converter(op_type: str, opset: int, form: Form = Form.BATCHED) -> Conve
 
 
 def supported_operators() -> list[SupportedOperator]:
-    """All operators that can be imported, by name."""
+    """All operators that can be imported, by name; conditions are those of the widest form."""
     found = [
-        SupportedOperator(c.op_type, c.since, _conditions(c), False)
-        for converters in CONVERTERS.values()
-        for c in converters
-        if Form.BATCHED & c.form
+        SupportedOperator(name, converter.since, tuple(map(sentence, converter.constraints)), False)
+        for name, converters in CONVERTERS.items()
+        for converter in [c for c in converters if Form.WHOLE & c.form] or converters
     ]
     named = {operator.op_type for operator in found}
-    folded = (name for name in {*FOLDS, *CONVERTERS} if name not in named)
-    found.extend(SupportedOperator(name, 1, (), True) for name in folded)
+    found.extend(SupportedOperator(name, 1, (), True) for name in FOLDS if name not in named)
     return sorted(found, key=lambda operator: (operator.op_type, operator.since))
-
-
-def _conditions(converter: Converter) -> tuple[str, ...]:
-    sentences = tuple(map(sentence, converter.constraints))
-    return (*sentences, _FLOATS_ONLY) if converter.floats_only else sentences
 
 
 def sentence(constraint: Constraint) -> str:

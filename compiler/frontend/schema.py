@@ -9,6 +9,9 @@ from onnx import defs
 from .conversion import OnnxNode, Rejection
 from .registry import NEWEST_OPSET
 
+# onnxruntime had them first, in ONNX's own domain, and its optimizer writes them into any model.
+_IN_ANY_OPSET = frozenset({"LayerNormalization", "RMSNormalization"})
+
 
 def expect_schema(node: OnnxNode) -> None:
     """Reject a node that the operator set of the model does not define like this.
@@ -40,6 +43,8 @@ def _schema(op_type: str, opset: int) -> defs.OpSchema | None:
 
 
 def _expect_not_newer(node: OnnxNode) -> None:
+    if node.op_type in _IN_ANY_OPSET:
+        return
     newest = _schema(node.op_type, NEWEST_OPSET)
     if newest is not None and newest.since_version > node.opset:
         text = f"operator set {node.opset} has no {node.op_type}"

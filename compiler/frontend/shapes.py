@@ -9,9 +9,8 @@ from difflib import get_close_matches
 from onnx import GraphProto, TensorShapeProto, ValueInfoProto
 
 from ..diagnostics import Diagnostic
-from .tensors import MAX_RANK, type_name
-
-_MAX_EXTENT = 2**31 - 1
+from ..limits import limits
+from .tensors import type_name
 
 
 @dataclass
@@ -24,23 +23,57 @@ class InputShapes:
 
 
 def bind_whole_inputs(
-    graph: GraphProto, dims: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]]
+    graph: GraphProto,
+    dims: Mapping[str, int],
+    shapes: Mapping[str, tuple[int, ...]],
+    batch: int | None = None,
 ) -> InputShapes:
-    """Give every input that is not a weight its whole shape, without a batch axis."""
+    """Give every input that is not a weight its whole shape, without a batch axis.
+
+    `batch` is the extent of first axes that are open, and of all axes with the same symbols;
+    without it they are refused. With it no extent may be 0.
+    """
     weights = {tensor.name for tensor in graph.initializer}
     inputs = [entry for entry in graph.input if entry.name not in weights]
     bound = InputShapes(problems=_unknown_names(inputs, dims, shapes))
+    if batch is not None:
+        dims = {**dict.fromkeys(_first_symbols(inputs), batch), **dims}
     for entry in inputs:
-        dimensions = entry.type.tensor_type.shape.dim
-        extents = shapes.get(entry.name) or [_extent(dim, dims) for dim in dimensions]
-        known = tuple(extent for extent in extents if extent is not None and extent >= 0)
-        if len(known) == len(extents) <= MAX_RANK:
-            bound.shapes[entry.name] = known
-            continue
-        text = f"input '{entry.name}' has type {type_text(entry)}"
-        reason = f"without a batch axis every extent needs a size, and {MAX_RANK} axes are allowed"
-        bound.problems.append(Diagnostic("IMC0301", text, reason=reason))
+        found = _whole_extents(entry, dims, shapes.get(entry.name), batch)
+        if isinstance(found, Diagnostic):
+            bound.problems.append(found)
+        else:
+            bound.shapes[entry.name] = found
     return bound
+
+
+def _first_symbols(inputs: list[ValueInfoProto]) -> set[str]:
+    firsts = [dim for entry in inputs for dim in entry.type.tensor_type.shape.dim[:1]]
+    return {dim.dim_param for dim in firsts if dim.dim_param}
+
+
+def _whole_extents(
+    entry: ValueInfoProto,
+    dims: Mapping[str, int],
+    given: tuple[int, ...] | None,
+    batch: int | None,
+) -> tuple[int, ...] | Diagnostic:
+    tensor = entry.type.tensor_type
+    declared = [_extent(dim, dims) for dim in tensor.shape.dim]
+    if given is not None and tensor.HasField("shape") and not _matches(given, declared):
+        text = f"shape {list(given)} for input '{entry.name}' does not match {type_text(entry)}"
+        return Diagnostic("IMC0302", text)
+    extents = declared if given is None else list(given)
+    if given is None and extents and extents[0] is None:
+        extents[0] = batch
+    least = 0 if batch is None else 1
+    known = tuple(extent for extent in extents if extent is not None and extent >= least)
+    ranked = given is not None or tensor.HasField("shape")
+    if ranked and len(known) == len(extents) <= limits().rank:
+        return known
+    text = f"input '{entry.name}' has type {type_text(entry)}"
+    reason = f"without a batch axis every extent needs a size, and {limits().rank} axes are allowed"
+    return Diagnostic("IMC0301", text, reason=reason)
 
 
 def bind_inputs(
@@ -97,10 +130,10 @@ def _bind(
     if missing:
         return missing
     extents = [extent for extent in declared[1:] if extent is not None]
-    bad = [extent for extent in extents if not 0 < extent <= _MAX_EXTENT]
-    if not declared or len(declared) > MAX_RANK or bad:
+    bad = [extent for extent in extents if not 0 < extent <= limits().extent]
+    if not declared or len(declared) > limits().rank or bad:
         text = f"input '{entry.name}' has type {type_text(entry)}"
-        reason = f"it needs a batch axis, at most {MAX_RANK} axes, and extents of at least 1"
+        reason = f"it needs a batch axis, at most {limits().rank} axes, and extents of at least 1"
         bound.problems.append(Diagnostic("IMC0302", text, reason=reason))
         return []
     bound.batches.add(declared[0] if tensor.shape.dim[:1] or given else None)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
 from onnx import TensorProto
 
+from ..budget import FoldingBudget
 from ..ir.op import Array
+from ..ir.sketch import sketch
+from ..limits import limits
 from .external import ExternalData, TensorError
+from .skimming import LEAST
 
-MAX_RANK = 8
 _NUMPY: dict[int, np.dtype[np.generic]] = {
     TensorProto.FLOAT: np.dtype("<f4"),
     TensorProto.DOUBLE: np.dtype("<f8"),
@@ -26,11 +29,24 @@ _NUMPY: dict[int, np.dtype[np.generic]] = {
     TensorProto.UINT64: np.dtype("<u8"),
     TensorProto.BOOL: np.dtype("bool"),
 }
+# Floats that become float32 where a model is compiled. NumPy has no bfloat16: it is the upper half
+# of a float32.
+OTHER_FLOATS = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
 # Two codes of 4 bits lie in a byte, the first in its low half; they are read as bytes.
 _NIBBLES: dict[int, np.dtype[np.generic]] = {
     TensorProto.INT4: np.dtype("i1"),
     TensorProto.UINT4: np.dtype("u1"),
 }
+# Integers of more bits are indices and extents, which are always read.
+_SKETCHED = frozenset(
+    {
+        TensorProto.FLOAT,
+        TensorProto.DOUBLE,
+        TensorProto.FLOAT16,
+        TensorProto.INT8,
+        TensorProto.UINT8,
+    }
+)
 # The field that holds elements of a type where `raw_data` is not used, and its own type.
 _TYPED: dict[int, str] = {
     TensorProto.FLOAT: "float_data",
@@ -58,28 +74,57 @@ def type_name(data_type: int) -> str:
 
 @dataclass(frozen=True)
 class TensorReader:
-    """Reads the tensors of one model."""
+    """Reads the tensors of one model, and counts what they allow folding to make.
+
+    With `single` all floats are read as float32. With `sketched` long weights that lie in a file
+    are not read: sketches of ones stand for them.
+    """
 
     external: ExternalData
+    budget: FoldingBudget = field(default_factory=FoldingBudget)
+    single: bool = False
+    sketched: bool = False
 
     def read(self, tensor: TensorProto) -> Array:
         """The tensor as a read-only array; raises `TensorError`."""
+        if self.single and tensor.data_type in OTHER_FLOATS:
+            return self._as_single(tensor)
         nibbles = tensor.data_type in _NIBBLES
         dtype = _NIBBLES[tensor.data_type] if nibbles else numpy_type(tensor.data_type)
         if dtype is None:
             raise TensorError(f"{type_name(tensor.data_type)} is not supported", "IMC0405")
         shape = tuple(tensor.dims)
-        if len(shape) > MAX_RANK or any(extent < 0 for extent in shape):
+        rank, most = limits().rank, limits().extent
+        if len(shape) > rank or any(not 0 <= extent <= most for extent in shape):
             raise TensorError(
-                f"dimensions are {list(shape)}; allowed are up to {MAX_RANK}, none negative"
+                f"dimensions are {list(shape)}; allowed are up to {rank}, of 0 to {most:,}"
             )
         size = prod(shape) * dtype.itemsize
+        if self._stays_away(tensor, size):
+            self.external.place_of(tensor, size)
+            self.budget.given += size
+            return sketch(np.ones((), dtype), shape)
+        self.budget.given += size if tensor.raw_data or tensor.external_data else 0
         if tensor.HasField("segment"):
             raise TensorError("tensors in segments are not supported", "IMC0408")
         if nibbles:
             packed = self._elements(tensor, np.dtype("u1"), -(-size // 2))
             return _unpacked(packed, size, dtype).reshape(shape)
         return self._elements(tensor, dtype, size).reshape(shape)
+
+    def _stays_away(self, tensor: TensorProto, size: int) -> bool:
+        away = tensor.data_location == TensorProto.EXTERNAL and size > LEAST
+        return self.sketched and away and tensor.data_type in _SKETCHED
+
+    def _as_single(self, tensor: TensorProto) -> Array:
+        wide = replace(self, single=False)
+        if tensor.data_type != TensorProto.BFLOAT16:
+            with np.errstate(over="ignore"):
+                return wide.read(tensor).astype(np.float32)
+        words = TensorProto()
+        words.CopyFrom(tensor)
+        words.data_type = TensorProto.UINT16
+        return (wide.read(words).astype(np.uint32) << 16).view(np.float32)
 
     def _elements(self, tensor: TensorProto, dtype: np.dtype[np.generic], size: int) -> Array:
         if tensor.data_location == TensorProto.EXTERNAL:

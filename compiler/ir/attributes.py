@@ -2,13 +2,14 @@
 
 Writing goes by the value, reading by the type hint of the field. A nested dataclass is a
 dictionary of its fields; a nested operator has its name under ``op`` as well. None is left out
-where a field would be None anyway, and ``unit`` elsewhere.
+where a field would be None anyway, and ``unit`` elsewhere. Bytes are a string in base64.
 """
 
 from __future__ import annotations
 
 import math
 import types
+from base64 import b64decode, b64encode
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from enum import StrEnum
@@ -47,6 +48,8 @@ def write_attribute(value: object) -> str:
             return float_attribute(value)
         case str():
             return quote(str(value))
+        case bytes():
+            return quote(b64encode(value).decode("ascii"))
         case tuple():
             return _write_tuple(value)
     return _write_structure(value)
@@ -140,6 +143,8 @@ def _read_one(hint: Any, value: Attribute, where: str) -> Any:
         raise ValueError(f"{where} cannot be {_kind(value)}")
     if issubclass(hint, StrEnum) and isinstance(value, str):
         return _read_member(hint, value, where)
+    if hint is bytes and isinstance(value, str):
+        return _read_bytes(value, where)
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is hint:
@@ -165,6 +170,13 @@ def _read_member(hint: type[StrEnum], value: str, where: str) -> StrEnum:
         near = did_you_mean(value, allowed)
         raise ValueError(f"{where} is '{value}', allowed are {', '.join(allowed)}{near}")
     return hint(value)
+
+
+def _read_bytes(text: str, where: str) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except ValueError as error:
+        raise ValueError(f"{where} is not base64: {error}") from error
 
 
 def _read_nested_op(hint: type[Op], value: Mapping[str, Attribute], where: str) -> Op:

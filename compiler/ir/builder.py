@@ -64,6 +64,10 @@ class GraphBuilder:
         """The array of a constant of the graph being built."""
         return self._constants[value.name]
 
+    def producer(self, value: Value) -> Node | None:
+        """The node that makes a value, sought from the last one back; None for other values."""
+        return next((node for node in reversed(self._nodes) if value in node.results), None)
+
     def finish(self, outputs: Sequence[Value], names: Sequence[str]) -> Graph:
         """The graph with these outputs, without nodes and constants that none of them needs."""
         needed = {value.name for value in outputs}

@@ -52,8 +52,8 @@ class Graph:
 
     `output_names` are the names by which the user knows the outputs; passes may rename the
     values behind them. With `batched` axis 0 of every computed value is the batch, for which types
-    say 1; without it types are what arrays are, and no axis is special. Only batched graphs can
-    be compiled.
+    say 1; without it types are what arrays are, and no axis is special. The compiler works on
+    batched graphs; the pass `add-batch-axis` makes one of any other.
     """
 
     name: str

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar, dataclass_transform
 import numpy as np
 from numpy.typing import NDArray
 
+from .sketch import is_sketch
 from .types import TensorType
 
 Array = NDArray[Any]
@@ -52,7 +53,10 @@ class Op:
 
 
 class WholeOp(Op):
-    """An operator to which axis 0 is an axis like all others: only for graphs without batch."""
+    """An operator to which axis 0 is an axis like all others: it is evaluated sample by sample.
+
+    Most exist only in graphs without batch; others say where they leave axis 0 alone.
+    """
 
     def batch_problem(self, operands: Sequence[TensorType]) -> str:
         """That it exists only without a batch axis."""
@@ -84,7 +88,12 @@ def op(name: str, stages: Stage) -> Callable[[_T], _T]:
 
 
 def freeze(array: Array) -> Array:
-    """A read-only, contiguous view of an array, so that a frozen graph stays as it is."""
+    """A read-only, contiguous view of an array, so that a frozen graph stays as it is.
+
+    Sketches are read-only already, and are not written out.
+    """
+    if is_sketch(array):
+        return array
     frozen = np.ascontiguousarray(array).reshape(np.shape(array))
     frozen.flags.writeable = False
     return frozen

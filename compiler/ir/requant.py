@@ -133,9 +133,13 @@ def full_range(output: QuantParams, mode: RequantMode = RequantMode.FLOAT24) -> 
 def fixed_multiplier(scale: float, bits: int) -> tuple[int, int]:
     """Mantissa and shift with ``mantissa * 2^-shift ~ scale``, the mantissa of `bits` bits.
 
-    The shift is in 0..62. Scales too large for it saturate every output and so does the largest
-    mantissa; scales too small for it get fewer bits, and every output is the zero point.
+    The mantissa has the sign of the scale. The shift is in 0..62. Scales too large for it saturate
+    every output and so does the largest mantissa; scales too small for it get fewer bits, and every
+    output is the zero point.
     """
+    if scale < 0:
+        mantissa, shift = fixed_multiplier(-scale, bits)
+        return -mantissa, shift
     fraction, exponent = math.frexp(scale)
     shift = bits - exponent
     mantissa = round(math.ldexp(fraction, bits))

@@ -14,7 +14,7 @@ weight or its positive or negative part, in two's complement.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,6 +72,19 @@ def levels(matrix: Matrix, weights: Weights) -> tuple[Levels, ...]:
         part = cells[tile.slice, tile.k : tile.k + tile.rows, tile.n : tile.n + tile.cols]
         result.append(np.ascontiguousarray(part))
     return tuple(result)
+
+
+def distinct(weights: Weights) -> Weights:
+    """The columns of weights [K, N] that differ: one of weights that repeat a column."""
+    return weights[:, :1] if weights.strides[1] == 0 else weights
+
+
+def shown_columns(matrix: Matrix, weights: Weights) -> Matrix:
+    """The matrix of the `distinct` columns, with the tiles that hold them."""
+    if weights.strides[1]:
+        return matrix
+    tiles = tuple(replace(tile, cols=1) for tile in matrix.tiles if tile.n == 0)
+    return replace(matrix, cols=1, tiles=tiles)
 
 
 def decode(matrix: Matrix, cells: Sequence[Levels]) -> NDArray[np.int32]:

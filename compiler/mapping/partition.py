@@ -18,7 +18,15 @@ from imcc.isa.target import Encoding, Target
 
 from ..errors import UnsupportedError
 from .adc import Columns, RowBlock, choose
-from .encoding import Code, Weights, choose_code, levels, planes
+from .encoding import (
+    Code,
+    Weights,
+    choose_code,
+    distinct,
+    levels,
+    planes,
+    shown_columns,
+)
 from .options import AdcPolicy
 
 ACCUMULATOR_LIMIT = 1 << 31
@@ -83,8 +91,9 @@ class Cut:
             subtract_analog=self.subtract_analog,
             bound=0,
         )
-        cells = dict(zip(tiles, levels(matrix, self.weights), strict=True))
-        return _bounded(replace(matrix, bound=accumulator_bound(matrix, cells.__getitem__)))
+        shown = shown_columns(matrix, self.weights)
+        cells = dict(zip(shown.tiles, levels(shown, distinct(self.weights)), strict=True))
+        return _bounded(replace(matrix, bound=accumulator_bound(shown, cells.__getitem__)))
 
     def _tiles(self, strip: tuple[int, int], block: RowBlock, place: Place) -> Iterator[Tile]:
         (n, cols), (k, rows), count = strip, block, len(self.code.slices)
@@ -129,8 +138,8 @@ def cut(
     """
     array = target.array
     stacked = is_stacked(target)
-    code = choose_code(array.encoding, array.cell_bits, weight_bits, weights)
-    columns = _columns(code, weights, input_bits, target)
+    code = choose_code(array.encoding, array.cell_bits, weight_bits, distinct(weights))
+    columns = _columns(code, distinct(weights), input_bits, target)
     blocks, adcs = choose(columns, logical_rows(target), policy)
     return Cut(
         weights=weights,

@@ -18,16 +18,23 @@ Shape = tuple[int, int]  # rows, columns of cells
 
 @dataclass(frozen=True, eq=False)
 class Skyline:
-    """One array: for each column the first row below everything placed in it."""
+    """One array: for each column the first row below everything placed in it.
+
+    `lowest` is the least of `filled`, and `taken` counts the cells above the line.
+    """
 
     filled: NDArray[np.int32]
     rows: int
+    lowest: int = 0
+    taken: int = 0
 
     def spot(self, shape: Shape) -> tuple[int, int] | None:
         """The highest, then leftmost (row, column) where a rectangle fits."""
         height, width = shape
-        if width > len(self.filled) or int(self.filled.min()) + height > self.rows:
+        if width > len(self.filled) or self.lowest + height > self.rows:
             return None
+        if not self.taken:
+            return 0, 0
         tops = sliding_window_view(self.filled, width).max(axis=1)
         col = int(tops.argmin())
         row = int(tops[col])
@@ -37,7 +44,7 @@ class Skyline:
         """The array after a rectangle is placed."""
         filled = self.filled.copy()
         filled[col : col + shape[1]] = row + shape[0]
-        return replace(self, filled=filled)
+        return Skyline(filled, self.rows, int(filled.min()), int(filled.sum()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +83,10 @@ class CoreSpace:
         return replace(self, used=tuple(arrays)), placed
 
     def _free_cells(self) -> int:
-        taken = sum(int(skyline.filled.sum()) for skyline in self.used)
-        return self.arrays * self.rows * self.cols - taken
+        return self.arrays * self.rows * self.cols - sum(line.taken for line in self.used)
 
     def _spot(self, arrays: list[Skyline], mine: set[int], shape: Shape) -> Place | None:
-        for array in self._candidates(arrays, mine):
+        for array in self._candidates(arrays, mine, self.rows - shape[0]):
             if array == len(arrays):
                 arrays.append(Skyline(np.zeros(self.cols, np.int32), self.rows))
             spot = arrays[array].spot(shape)
@@ -88,9 +94,11 @@ class CoreSpace:
                 return Place(array, *spot)
         return None
 
-    def _candidates(self, arrays: list[Skyline], mine: set[int]) -> Iterator[int]:
+    def _candidates(self, arrays: list[Skyline], mine: set[int], lowest: int) -> Iterator[int]:
+        """Arrays with a column that is free below row `lowest`."""
         count = len(arrays)
-        yield from (array for array in range(count) if array not in mine)
+        free = [array for array, line in enumerate(arrays) if line.lowest <= lowest]
+        yield from (array for array in free if array not in mine)
         if count < self.arrays:
             yield count
-        yield from (array for array in range(count) if array in mine)
+        yield from (array for array in free if array in mine)

@@ -19,11 +19,12 @@ from ..errors import UnsupportedError
 from ..ir.graph import Node
 from ..ir.ops.quantized import QConv
 from ..ir.ops.tiled import Product, shard_weights
+from ..ir.sketch import thinned
 from ..ir.types import QuantParams
 from .encoding import Weights, choose_code
 from .options import AdcPolicy
 from .partition import Cut, cells_per_weight, cut, is_stacked, logical_rows
-from .place import CoreSpace
+from .place import CoreSpace, Shape
 
 LEAST_OUTPUTS = 16
 
@@ -96,12 +97,14 @@ class Cutter:
 
     def _fitting(self, span: Span, q: int, p: int) -> tuple[Part, ...] | None:
         """Parts of q channel ranges and p output ranges, if each fits an empty core."""
-        empty, pieces = CoreSpace.empty(self.target), []
+        empty, pieces, fitting = CoreSpace.empty(self.target), [], set[tuple[Shape, ...]]()
         for n0, n1 in _ranges(span.n0, span.n1, p):
             for c0, c1 in _ranges(span.c0, span.c1, q):
                 piece = self._part(Span(c0, c1, n0, n1))
-                if empty.place(piece.cut.shapes) is None:
+                shapes = piece.cut.shapes
+                if shapes not in fitting and empty.place(shapes) is None:
                     return None
+                fitting.add(shapes)
                 pieces.append(piece)
         return tuple(pieces)
 
@@ -122,7 +125,7 @@ class Cutter:
     def _cells_per_weight(self) -> int:
         array = self.target.array
         bits = _bits(self.node.operands[1].type.quant)
-        code = choose_code(array.encoding, array.cell_bits, bits, self.weight)
+        code = choose_code(array.encoding, array.cell_bits, bits, thinned(self.weight))
         return cells_per_weight(code, is_stacked(self.target))
 
     def _core_cells(self) -> int:

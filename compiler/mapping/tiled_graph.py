@@ -12,11 +12,12 @@ from imcc.isa.target import Target
 
 from ..errors import VerificationError
 from ..ir.graph import Graph, Node
+from ..ir.ops.host import Host
 from ..ir.ops.quantized import QConv
 from ..ir.ops.tiled import Tiled, shard_weights
 from ..ir.types import TensorType
 from .adc import is_lossless
-from .encoding import levels
+from .encoding import Weights, distinct, levels, shown_columns
 from .partition import ACCUMULATOR_LIMIT
 from .plan import Shard
 
@@ -70,13 +71,21 @@ class TiledGraph:
 
 def complete_cores(graph: Graph, cores: Mapping[str, int]) -> dict[str, int]:
     """Give operations without a core that of their first user (0 where there is none)."""
-    complete = dict(cores)
+    complete = {**cores, **_host_cores(graph, cores)}
     for node in reversed(graph.nodes):
         users = [user for result in node.results for user in graph.users(result)]
         core = complete[users[0].results[0].name] if users else 0
         for result in node.results:
             complete.setdefault(result.name, core)
     return complete
+
+
+def _host_cores(graph: Graph, cores: Mapping[str, int]) -> dict[str, int]:
+    """One core for all host nodes, so that what they hand each other is in order."""
+    hosts = [node for node in graph.nodes if isinstance(node.op, Host)]
+    known = [cores[node.results[0].name] for node in hosts if node.results[0].name in cores]
+    core = known[0] if known else 0
+    return {result.name: core for node in hosts for result in node.results}
 
 
 def _plan_problems(node: Node, op: Tiled, target: Target) -> Iterator[str]:
@@ -212,11 +221,13 @@ def _summarize(tiled: TiledGraph, node: Node, op: Tiled) -> LayerSummary:
         slices=len(widest.slices),
         adc_bits=tiled.target.adc.bits,
         adc_steps=tuple(adc.step for adc in widest.adcs),
-        lossless=all(
-            is_lossless(s.matrix, levels(s.matrix, shard_weights(op.product, weight, s)))
-            for s in shards
-        ),
+        lossless=all(_is_lossless(s, shard_weights(op.product, weight, s)) for s in shards),
     )
+
+
+def _is_lossless(shard: Shard, weights: Weights) -> bool:
+    shown = shown_columns(shard.matrix, weights)
+    return is_lossless(shown, levels(shown, distinct(weights)))
 
 
 def _row_blocks(shard: Shard) -> int:

@@ -21,6 +21,12 @@ class AdoptQuantization(Pass):
     2. Signed activations become unsigned: codes and zero points move by 128, which is exact. Sums
        and products of two tensors stay signed, because their float32 sums would round otherwise.
     3. Inputs and outputs that are codes stay codes for the host.
+    4. Scales and offsets of channels between a product and a Quantize (batch normalization, Mul,
+       Add) go into its output stage, and so does the sign of a BipolarQuant. Weights keep their
+       codes; the bias counts as small a fraction of an accumulator as the thresholds need.
+    5. An input that is scaled before its Quantize gets codes of its own, and a table follows,
+       where that is exact. A product that ends in a real output and has at most 256 results gets
+       one code for each.
 
     What is not between a Dequantize and a Quantize stays as it is. A graph without Quantize is
     left alone. `requant` and `multiplier_bits` are the datapath of the output stage; by default

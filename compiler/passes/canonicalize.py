@@ -8,11 +8,16 @@ from typing import ClassVar
 
 from ..ir import Graph, Node, Value
 from ..ir.ops.binary import Add, Div, Mul, Sub
-from ..ir.ops.linear import Conv
+from ..ir.ops.linear import Conv, MatrixProduct
 from ..ir.ops.pooling import AveragePool, GlobalAveragePool, MaxPool
 from ..ir.ops.shape import Concat, Reshape, Transpose
 from ..ir.ops.unary import Affine, Clip, Identity, Relu
 from .base import Pass, PassContext
+from .canonicalize_computed import (
+    factor_into_matrix_product,
+    factor_of_operand,
+    scale_into_normalize,
+)
 from .canonicalize_products import (
     add_into_product,
     affine_into_product,
@@ -46,6 +51,8 @@ class Canonicalize(Pass):
     5. Pad goes into the convolution or pooling behind it where that changes no result.
     6. Clip and Relu in a row become one; Clip(0, inf) becomes Relu.
     7. Affine maps in a row become one.
+    8. Mul, Add and Affine with constants behind a normalization become its scale and bias, and a
+       number that multiplies a product of computed matrices or one of its operands its factor.
     """
 
     name: ClassVar[str] = "canonicalize"
@@ -75,6 +82,8 @@ def merge_bounds(builder: Rewriter, node: Node, operands: tuple[Value, ...]) -> 
     if before is not None:
         first_low, first_high = _bounds(before)
         low, high = (min(max(bound, low), high) for bound in (first_low, first_high))
+        if (low, high) == (first_low, first_high):
+            return x
         return builder.replace(node, _clip(low, high), before.operands[0], fused=(before,))
     return None if _clip(low, high) == node.op else builder.replace(node, _clip(low, high), x)
 
@@ -105,9 +114,10 @@ RULES = {
     Identity: (drop_identity,),
     GlobalAveragePool: (drop_single_mean,),
     Concat: (single_concat,),
-    Add: (add_into_product,),
-    Mul: (mul_into_product,),
-    Affine: (merge_affine, affine_into_product),
+    Add: (add_into_product, scale_into_normalize),
+    Mul: (mul_into_product, scale_into_normalize, factor_into_matrix_product),
+    Affine: (merge_affine, affine_into_product, scale_into_normalize, factor_into_matrix_product),
+    MatrixProduct: (factor_of_operand,),
     Sub: (sub_to_add,),
     Div: (div_to_mul,),
     Reshape: (merge_reshapes,),

@@ -98,7 +98,9 @@ def _spatial_pad(builder: Rewriter, value: Value, constant: float) -> Node | Non
     pad = builder.producer_of(value, Pad)
     if pad is None or not isinstance(pad.op, Pad) or pad.op.value != constant:
         return None
-    return None if any(pad.op.pads_begin[:2]) or any(pad.op.pads_end[:2]) else pad
+    pads = (*pad.op.pads_begin, *pad.op.pads_end)
+    outside = any(pad.op.pads_begin[:2]) or any(pad.op.pads_end[:2])
+    return None if outside or min(pads, default=0) < 0 else pad
 
 
 def _sum(pads: tuple[int, ...], pad: Node) -> tuple[int, ...]:

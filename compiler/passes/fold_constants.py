@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
+from ..budget import FoldingBudget
 from ..ir import OPS, Graph, Node, Value
 from .base import Pass, PassContext
 from .rewrite import Rewriter, rewrite
@@ -29,10 +30,17 @@ class FoldConstants(Pass):
             raise ValueError(f"limit must not be negative, got {self.limit}")
 
     def run(self, graph: Graph, context: PassContext) -> Graph:
-        """The graph without foldable nodes."""
-        return rewrite(graph, {kind: (self._fold,) for kind in OPS.values()}, context.notes)
+        """The graph without foldable nodes; raises `LimitError` for too many constants."""
+        budget = FoldingBudget(sum(array.nbytes for array in graph.constants.values()))
 
-    def _fold(self, builder: Rewriter, node: Node, operands: tuple[Value, ...]) -> Value | None:
+        def rule(builder: Rewriter, node: Node, operands: tuple[Value, ...]) -> Value | None:
+            return self._fold(builder, node, operands, budget)
+
+        return rewrite(graph, {kind: (rule,) for kind in OPS.values()}, context.notes)
+
+    def _fold(
+        self, builder: Rewriter, node: Node, operands: tuple[Value, ...], budget: FoldingBudget
+    ) -> Value | None:
         if not operands or not all(builder.is_constant(operand) for operand in operands):
             return None
         types = [operand.type for operand in operands]
@@ -41,5 +49,7 @@ class FoldConstants(Pass):
         if size > self.limit:
             builder.note(node, f"not folded: its {size} bytes exceed the limit of {self.limit}")
             return None
-        (array,) = node.op.evaluate([builder.array(operand) for operand in operands], types)
+        arrays = [builder.array(operand) for operand in operands]
+        (array,) = node.op.evaluate(arrays, types)
+        budget.spend([array], arrays, node.label)
         return builder.constant(array, node.result.name, type_.quant)

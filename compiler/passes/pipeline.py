@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lark import Lark, Token, Tree, UnexpectedInput, UnexpectedToken
 
-from ..errors import CompileError, InputError, VerificationError
+from ..errors import CompileError, HostNeededError, InputError, VerificationError
 from ..ir import Graph, OpError, verify
 from .base import Pass, PassContext
 from .instruments import Instrument
@@ -90,6 +90,8 @@ class Pipeline:
         where = f"pass {pass_} (passes before it: {before})"
         try:
             yield
+        except HostNeededError:
+            raise  # no failure: the model is imported again, with nodes for the host
         except DEFECTS as error:
             self._failed(pass_, graph, error)
             raise PassError(f"{where} failed: {_described(error)}") from error

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..ir import Array, Node, TensorType, Value
 from ..ir.ops.linear import Conv, MatMul
+from ..ir.sketch import repeated
 from .rewrite import Rewriter
 
 Vector = NDArray[np.float64]
@@ -54,8 +55,12 @@ def fold_into_product(
     x, weights, *biases = product.operands
     bias = builder.array(biases[0]).astype(np.float64) if biases else None
     if factor is not None:
-        scaled = builder.array(weights).astype(np.float64) * _column(factor, product)
-        weights = builder.constant(scaled.astype(np.float32), weights.name)
+        column = _column(factor, product)
+        scaled = repeated(
+            lambda array: (array.astype(np.float64) * column).astype(np.float32),
+            builder.array(weights),
+        )
+        weights = builder.constant(scaled, weights.name)
         bias = None if bias is None else bias * factor
     if offset is not None:
         bias = offset if bias is None else bias + offset

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
 from imcc.isa.target import RequantMode
 
-from ..errors import InputError, UnsupportedError, VerificationError
-from ..ir import Graph, Node, Stage
+from ..errors import InputError, VerificationError
+from ..ir import Array, Graph, Node, Stage
 from ..quantize.calibration import Method
 from ..quantize.quantize import Options, calibrate_activations, quantize_with
 from ..quantize.state import float_nodes, holds_codes
@@ -22,7 +23,8 @@ class Quantize(Pass):
     `method` says how ranges come from calibration data: `min-max`, `percentile` (which keeps
     `percentile` percent) or `mse`; outputs of the network are never clipped. `requant` is the
     datapath of the output stage and `multiplier_bits` its width in mode `fixed`; by default both
-    are those of the target. Models that are quantized already keep their quantization.
+    are those of the target. What is quantized already keeps its quantization: a graph that is
+    wholly on codes stays as it is, of one that is quantized in part the float rest is calibrated.
     """
 
     name: ClassVar[str] = "quantize"
@@ -40,15 +42,12 @@ class Quantize(Pass):
 
     def run(self, graph: Graph, context: PassContext) -> Graph:
         """The graph on codes; a graph that is on codes already stays as it is, with a note."""
-        if holds_codes(graph):
-            _expect_no_floats(graph)
+        if holds_codes(graph) and not float_nodes(graph):
             context.notes.append("quantize: the graph is quantized already and stays as it is")
             return graph
         options = self._options(context)
         if not context.activations:
-            if context.samples is None:
-                raise InputError("pass 'quantize' needs calibration data; give some with --calib")
-            found = calibrate_activations(graph, context.samples(), options)
+            found = calibrate_activations(graph, _samples(context), options)
             context.activations.update(found)
         return quantize_with(graph, context.activations, options)
 
@@ -78,13 +77,8 @@ def _is_on_codes(node: Node) -> bool:
     return bool(node.op.stages & (Stage.QUANTIZED | Stage.TILED))
 
 
-def _expect_no_floats(graph: Graph) -> None:
-    """Raise `UnsupportedError` naming what is left in floats in a quantized model."""
-    left = float_nodes(graph)
-    if left:
-        listed = "\n".join(f"  {node.label}: imcc.{node.op.name}" for node in left)
-        raise UnsupportedError(
-            f"the model is quantized in part; these nodes still compute real values:\n{listed}\n"
-            "  = help: quantize the whole model, with a QuantizeLinear behind each operator, or\n"
-            "    start from its float form and let imcc quantize it"
-        )
+def _samples(context: PassContext) -> Iterator[Mapping[str, Array]]:
+    """The calibration data, from the first sample that is asked for."""
+    if context.samples is None:
+        raise InputError("pass 'quantize' needs calibration data; give some with --calib")
+    yield from context.samples()

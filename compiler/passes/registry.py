@@ -17,10 +17,15 @@ GROUP = "imcc.passes"
 
 _PLACES = {
     "adopt-quantization": "passes.adopt_quantization:AdoptQuantization",
+    "recognize": "passes.recognize:Recognize",
+    "decompose": "passes.decompose:Decompose",
+    "add-batch-axis": "passes.add_batch_axis:AddBatchAxis",
     "fold-constants": "passes.fold_constants:FoldConstants",
     "fold-batch-norm": "passes.fold_batch_norm:FoldBatchNorm",
     "canonicalize": "passes.canonicalize:Canonicalize",
     "lower-batch-norm": "passes.lower_batch_norm:LowerBatchNorm",
+    "fuse-elementwise": "passes.fuse_elementwise:FuseElementwise",
+    "partition-host": "passes.partition_host:PartitionHost",
     "quantize": "passes.quantize:Quantize",
     "tile": "passes.tile:Tile",
 }

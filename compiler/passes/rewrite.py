@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ..ir import Array, Graph, GraphBuilder, Node, Op, Value
 
+# Names are kept of so many nodes that became one: a chain of n would take n^2 names.
+_MOST_ORIGINS = 256
+
 
 class Rewriter(GraphBuilder):
     """A builder that knows which node made a value, and how often a value is used.
@@ -36,7 +39,7 @@ class Rewriter(GraphBuilder):
     def replace(self, node: Node, op: Op, *operands: Value, fused: Sequence[Node] = ()) -> Value:
         """Add what takes the place of `node`, and of nodes before it that it absorbs."""
         origin = [name for part in (*fused, node) for name in part.origin]
-        return self.add(op, operands, node.result.name, origin)
+        return self.add(op, operands, node.result.name, origin[:_MOST_ORIGINS])
 
     def producer(self, value: Value) -> Node | None:
         """The node that makes a value; None for inputs and constants."""
@@ -53,7 +56,11 @@ class Rewriter(GraphBuilder):
 
     def used_once(self, value: Value) -> bool:
         """Whether one node reads the value, and it is no output."""
-        return self._uses[value.name] == 1
+        return self.uses(value) == 1
+
+    def uses(self, value: Value) -> int:
+        """How often nodes read the value, or it is an output, as far as is known yet."""
+        return self._uses[value.name]
 
     def note(self, node: Node, reason: str) -> None:
         """Record why a rule did not fire."""

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from ..errors import InputError
 from ..ir import Array, Graph, evaluate_all
 from ..threads import one_blas_thread, thread_count
+from .scores import counting, score_axes
 
 SIDE_BINS = 2048
 _GRID = np.linspace(0.2, 1.0, 161)
@@ -112,9 +113,9 @@ def calibrate(
 
     Raises `InputError` if there is no mini-batch, or a value is not finite.
     """
-    waiting = _Waiting(batches)
+    waiting, axes = _Waiting(batches), score_axes(graph)
     with one_blas_thread(), ThreadPoolExecutor(thread_count()) as pool:
-        jobs = [pool.submit(_observe, graph, waiting, names) for _ in range(thread_count())]
+        jobs = [pool.submit(_observe, graph, waiting, names, axes) for _ in range(thread_count())]
         first, *others = [job.result() for job in jobs]
     if not waiting.taken:
         raise InputError("calibration data is empty; give at least one sample")
@@ -143,7 +144,10 @@ class _Waiting:
 
 
 def _observe(
-    graph: Graph, batches: Iterable[Mapping[str, Array]], names: Collection[str]
+    graph: Graph,
+    batches: Iterable[Mapping[str, Array]],
+    names: Collection[str],
+    axes: Mapping[str, int],
 ) -> dict[str, Statistics]:
     """Statistics over the mini-batches that this thread gets."""
     found = {name: Statistics() for name in names}
@@ -152,8 +156,11 @@ def _observe(
             _update(found[name], name, batch[name])
         for node, results in evaluate_all(graph, batch):
             for value, array in zip(node.results, results, strict=True):
-                if value.name in found:
-                    _update(found[value.name], value.name, array)
+                if value.name not in found:
+                    continue
+                axis = axes.get(value.name)
+                counted = array if axis is None else counting(array, axis)
+                _update(found[value.name], value.name, counted)
     return found
 
 

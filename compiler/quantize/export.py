@@ -21,8 +21,9 @@ __all__ = ["export_qdq", "exports"]
 
 
 def export_qdq(graph: Graph) -> onnx.ModelProto:
-    """The quantized graph as an ONNX model with the same inputs and outputs and a free batch.
+    """The quantized graph as an ONNX model with the same inputs and outputs.
 
+    Its batch is free, or 1 where a part runs on the host, which takes one sample at a time.
     Raises `UnsupportedError` naming every node that has no ONNX form.
     """
     missing = [node for node in graph.nodes if type(node.op) not in EXPORTS]
@@ -31,7 +32,10 @@ def export_qdq(graph: Graph) -> onnx.ModelProto:
         raise UnsupportedError(f"these nodes cannot be exported to ONNX:\n{listed}")
     writer = OnnxWriter(graph)
     for node in graph.nodes:
-        writer.bind(node.result, EXPORTS[type(node.op)](writer, node))
+        made = EXPORTS[type(node.op)](writer, node)
+        tensors = made if isinstance(made, tuple) else (made,)
+        for value, tensor in zip(node.results, tensors, strict=True):
+            writer.bind(value, tensor)
     for value, name in zip(graph.outputs, graph.output_names, strict=True):
         writer.output(value, name)
     return writer.model()

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import ArrayLike
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 
-from ..ir import DType, Graph, QuantParams, Value
+from ..ir import Array, DType, Graph, QuantParams, Value
+from ..ir.ops.host import Host
 from ..ir.requant import code_type, dequantize
+from ..onnx_names import renamed
 
 OPSET = 17
 IR_VERSION = 8
 BATCH = "N"
+# The description of a node that computes in integers, or rounds once, though its kind need not.
+EXACT_NODE = "exact"
 _CODE_LIMITS = {DType.U8: (0, 255), DType.I8: (-128, 127)}
-_ELEMENTS = {
-    DType.F32: TensorProto.FLOAT,
-    DType.U8: TensorProto.UINT8,
-    DType.I8: TensorProto.INT8,
-}
 
 
 class OnnxWriter:
@@ -47,20 +46,31 @@ class OnnxWriter:
     def model(self) -> onnx.ModelProto:
         """The finished model."""
         graph = self._graph
-        inputs = [_value_info(value.name, value) for value in graph.inputs]
+        single = any(isinstance(node.op, Host) for node in graph.nodes)
+        batch = 1 if single else BATCH
+        inputs = [_value_info(value.name, value, batch) for value in graph.inputs]
         outputs = [
-            _value_info(name, value)
+            _value_info(name, value, batch)
             for name, value in zip(graph.output_names, graph.outputs, strict=True)
         ]
         body = helper.make_graph(
             self._nodes, graph.name or "graph", inputs, outputs, list(self._initializers.values())
         )
+        others = sorted({(n.domain, 1) for n in self._nodes if n.domain not in ("", "ai.onnx")})
         return helper.make_model(
             body,
-            opset_imports=[helper.make_opsetid("", OPSET)],
+            opset_imports=[helper.make_opsetid(*entry) for entry in (("", OPSET), *others)],
             ir_version=IR_VERSION,
             producer_name="imcc",
         )
+
+    def is_constant(self, value: Value) -> bool:
+        """Whether a value is a constant of the graph."""
+        return value.name in self._graph.constants
+
+    def constant(self, value: Value) -> Array:
+        """The array of a constant."""
+        return self._graph.constants[value.name]
 
     def tensor(self, value: Value) -> str:
         """The tensor of a value; constants become initializers."""
@@ -82,6 +92,21 @@ class OnnxWriter:
         node = helper.make_node(op_type, inputs, [output], name=output, **attributes)
         self._nodes.append(node)
         return output
+
+    def embed(
+        self, nodes: Iterable[onnx.NodeProto], names: Mapping[str, str], owner: str, doc: str
+    ) -> dict[str, str]:
+        """Add nodes as they are; `names` has the tensors that they read from outside.
+
+        Returns the names of the tensors that they make, by those that they have now.
+        """
+        found: dict[str, str] = {}
+        for node in nodes:
+            made = {name: self._unique(f"{owner}:{name}") for name in node.output if name}
+            found |= made
+            self._nodes.append(renamed(node, {**names, **found}))
+            self._nodes[-1].doc_string = doc
+        return found
 
     def real(self, value: Value) -> str:
         """The real values of codes."""
@@ -128,9 +153,10 @@ class OnnxWriter:
         return unique
 
 
-def _value_info(name: str, value: Value) -> onnx.ValueInfoProto:
-    shape: list[str | int | None] = [BATCH, *value.type.shape[1:]]
-    return helper.make_tensor_value_info(name, _ELEMENTS[value.type.dtype], shape)
+def _value_info(name: str, value: Value, batch: str | int) -> onnx.ValueInfoProto:
+    shape: list[str | int | None] = [batch, *value.type.shape[1:]]
+    element = helper.np_dtype_to_tensor_dtype(value.type.dtype.numpy)
+    return helper.make_tensor_value_info(name, element, shape)
 
 
 def _axis(params: QuantParams) -> dict[str, int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..ir import Array, QuantParams
+from ..ir.sketch import is_sketch, sketch, thinned
+from .grids import grid_steps
 
 _LARGEST_BIAS = 1 << 30
 _TINY = float(np.finfo(np.float32).tiny)
@@ -42,15 +44,21 @@ def product_codes(
     """Symmetric weights per output channel (`axis`), bias in units of ``f32(sx * sw)``.
 
     Weight codes are at most ``2^(bits-1) - 1`` in magnitude; up to 4 bits the scale is the one of
-    least squared error, which clips the largest weights. Where a bias would not fit 31 bits
-    the channel's weight scale is widened; a channel of zeros has the largest scale of the others.
+    least squared error, which clips the largest weights. Weights that lie on a grid already keep
+    it. Where a bias would not fit 31 bits the channel's weight scale is widened; a channel of zeros
+    has the largest scale of the others.
     """
+    if is_sketch(weights):
+        found = product_codes(thinned(weights, axis), bias, axis, bits, input_scale)
+        return replace(found, weights=sketch(found.weights, weights.shape))
     largest = (1 << (bits - 1)) - 1
     others = tuple(a for a in range(weights.ndim) if a != axis)
     magnitude = np.abs(weights).max(axis=others).astype(np.float64)
     needed = np.abs(bias.astype(np.float64)) / (input_scale * _LARGEST_BIAS)
     best = _best_fractions(weights, magnitude / largest, axis, largest) if bits <= 4 else 1.0
-    scales = np.maximum(best * magnitude / largest, needed).astype(np.float32)
+    grid = grid_steps(np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1), largest)
+    chosen = np.where(np.isnan(grid), best * magnitude / largest, grid)
+    scales = np.maximum(chosen, needed).astype(np.float32)
     fallback = max(float(scales.max(initial=0)), 0.0)
     scales = np.where(scales < _TINY, np.float32(fallback or 1.0), scales).astype(np.float32)
     shape = tuple(-1 if a == axis else 1 for a in range(weights.ndim))

@@ -34,12 +34,15 @@ class Plan:
     """Decisions by value name.
 
     `bounds` has the fused activation of a node's result, `shares` the value whose parameters a
-    value takes, `fixed` the parameters that need no calibration.
+    value takes, `fixed` the parameters that need no calibration, `indices` the integers that only
+    choose rows and so have none, `raw` what only the host has.
     """
 
     bounds: dict[str, Bounds] = field(default_factory=dict)
     shares: dict[str, str] = field(default_factory=dict)
     fixed: dict[str, QuantParams] = field(default_factory=dict)
+    indices: set[str] = field(default_factory=set)
+    raw: set[str] = field(default_factory=set)
 
     def root(self, name: str) -> str:
         """The value whose parameters `name` has."""

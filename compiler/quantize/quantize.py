@@ -10,7 +10,8 @@ import math
 from collections.abc import Iterable, Mapping
 
 from ..errors import InputError
-from ..ir import Array, Graph, QuantParams
+from ..ir import Array, DType, Graph, QuantParams, Value
+from ..ir.ops.quant import Leave
 from ..ir.ops.shape import Pad
 from .calibration import Method, Statistics, calibrate, value_range
 from .parameters import activation_params
@@ -36,10 +37,14 @@ def quantize_graph(
 def calibrate_activations(
     graph: Graph, batches: Iterable[Mapping[str, Array]], options: Options
 ) -> dict[str, QuantParams]:
-    """Parameters of the codes of all activations, by the value that decides them."""
+    """Parameters of the codes of all activations, by the value that decides them.
+
+    Where the model fixes all of them, no sample is asked for.
+    """
     plan = plan_quantization(graph, options.activation_bits)
-    values = [*graph.inputs, *(value for node in graph.nodes for value in node.results)]
-    roots = {plan.root(value.name) for value in values} - plan.fixed.keys()
+    roots = _roots(graph, plan) - plan.fixed.keys()
+    if not roots:
+        return dict(plan.fixed)
     return _activations(graph, plan, calibrate(graph, batches, roots), options)
 
 
@@ -49,8 +54,7 @@ def quantize_with(graph: Graph, activations: Mapping[str, QuantParams], options:
     Raises `InputError` where a value has none.
     """
     plan = plan_quantization(graph, options.activation_bits)
-    values = [*graph.inputs, *(value for node in graph.nodes for value in node.results)]
-    missing = sorted({plan.root(value.name) for value in values} - activations.keys())
+    missing = sorted(_roots(graph, plan) - activations.keys())
     if missing:
         raise InputError(f"no calibrated parameters for {', '.join(missing)}")
     return Quantizer(graph, options, plan, activations).run()
@@ -65,19 +69,51 @@ def _activations(
         if isinstance(node.op, Pad) and math.isfinite(node.op.value):
             padding.setdefault(plan.root(node.result.name), []).append(node.op.value)
     inputs = {plan.root(value.name) for value in graph.inputs}
+    integers = {plan.root(value.name) for value in _values(graph) if not value.type.dtype.is_float}
     # Scores that are clipped to the same code would make classes equal.
     outputs = {plan.root(value.name) for value in graph.outputs}
+    # The machine takes bytes as codes.
+    byte_inputs = {plan.root(v.name) for v in graph.inputs if v.type.dtype is DType.U8}
     params = dict(plan.fixed)
     for name, found in statistics.items():
+        if name in byte_inputs:
+            params[name] = QuantParams((1.0,), (0,), None, 8, False)
+            continue
         if name in inputs and found.whole:
             params[name] = _whole_params(found, options.activation_bits)
             continue
         bits = options.activation_bits
+        if name in integers:
+            params[name] = _integer_params(found, bits)
+            continue
         method = Method.MIN_MAX if name in outputs else options.method
         low, high = value_range(found, method, options.percentile, bits)
         extra = padding.get(name, [])
         params[name] = activation_params(min(low, *extra, 0.0), max(high, *extra, 0.0), bits)
     return params
+
+
+def _roots(graph: Graph, plan: Plan) -> set[str]:
+    """The values that decide parameters; codes have theirs."""
+    reals = (value for value in _values(graph) if value.type.quant is None)
+    return {plan.root(value.name) for value in reals} - plan.indices - plan.raw - _leaving(graph)
+
+
+def _leaving(graph: Graph) -> set[str]:
+    """Codes that leave as plain integers."""
+    return {node.result.name for node in graph.nodes if isinstance(node.op, Leave)}
+
+
+def _values(graph: Graph) -> list[Value]:
+    return [*graph.inputs, *(value for node in graph.nodes for value in node.results)]
+
+
+def _integer_params(found: Statistics, bits: int) -> QuantParams:
+    """Computed integers count in ones, so that they are exact where the codes reach."""
+    low, high = min(int(found.low), 0), max(int(found.high), 0)
+    if high - low >= 1 << bits:
+        return activation_params(low, high, bits)
+    return QuantParams((1.0,), (-low,), None, bits, False)
 
 
 def _whole_params(found: Statistics, bits: int) -> QuantParams:

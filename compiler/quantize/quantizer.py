@@ -7,13 +7,18 @@ from dataclasses import dataclass
 
 from imcc.isa.target import RequantMode
 
-from ..ir import Array, Graph, GraphBuilder, Node, Op, QuantParams, Value
-from ..ir.ops.quant import Dequantize, Quantize
+from ..ir import Array, DType, Graph, GraphBuilder, Node, Op, QuantParams, Value
+from ..ir.ops.cast import Cast
+from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
+from ..ir.ops.quantized import QUnary
+from ..ir.ops.unary import Identity
 from ..ir.requant import Requant, quantize
+from ..ir.sketch import repeated
 from .calibration import Method
 from .parameters import activation_params
 from .plan import Bounds, Plan
 from .registry import RULES
+from .state import is_coded
 
 
 @dataclass(frozen=True)
@@ -53,16 +58,16 @@ class Quantizer:
 
     def run(self) -> Graph:
         """The graph on codes."""
-        floats = [self.builder.input(value.name, value.type) for value in self.graph.inputs]
-        for value in floats:
-            quantized = Quantize(self.params(value))
-            self._codes[value.name] = self.builder.add(quantized, [value], value.name)
+        inputs = [self.builder.input(value.name, value.type) for value in self.graph.inputs]
+        for value in inputs:
+            coded = value.type.quant is not None  # an Enter stands behind it
+            self._codes[value.name] = value if coded else self._begun(value)
         absorbed = self._plan.absorbed
         for node in self.graph.nodes:
             for value, codes in zip(node.results, self._on_codes(node, absorbed), strict=True):
                 self._codes[value.name] = codes
         results = [
-            self.builder.add(Dequantize(), [self.codes(value)], name)
+            self._ended(value, name)
             for value, name in zip(self.graph.outputs, self.graph.output_names, strict=True)
         ]
         return self.builder.finish(results, self.graph.output_names)
@@ -70,8 +75,45 @@ class Quantizer:
     def _on_codes(self, node: Node, absorbed: set[str]) -> tuple[Value, ...]:
         if node.results[0].name in absorbed:
             return (self._codes[node.operands[0].name],)
+        if isinstance(node.op, Cast) and node.result.name in self._plan.indices:
+            return (self._codes[node.operands[0].name],)
+        if is_coded(node):
+            return self._kept(node)
         made = RULES[type(node.op)].rule(self, node)
         return made if isinstance(made, tuple) else (made,)
+
+    def _kept(self, node: Node) -> tuple[Value, ...]:
+        """A node that is on codes already."""
+        operands = [self._coded(operand) for operand in node.operands]
+        names = [result.name for result in node.results]
+        return self.builder.add_many(node.op, operands, names, node.origin)
+
+    def _coded(self, value: Value) -> Value:
+        """An operand of a node that is on codes already; constants are what they are."""
+        if value.name not in self._codes:
+            array = self.constant(value)
+            self._codes[value.name] = self.builder.constant(array, value.name, value.type.quant)
+        return self._codes[value.name]
+
+    def is_raw(self, value: Value) -> bool:
+        """Whether a value never becomes codes, because only the host has it."""
+        return value.name in self._plan.raw
+
+    def _begun(self, value: Value) -> Value:
+        if self.is_raw(value):
+            return value
+        return self.builder.add(self._beginning(value), [value], value.name)
+
+    def _ended(self, value: Value, name: str) -> Value:
+        producer = self.graph.producer(value)
+        if self.is_raw(value) or (producer is not None and isinstance(producer.op, Leave)):
+            return self._codes[value.name]
+        return self.builder.add(_ending(value), [self.codes(value)], name)
+
+    def _beginning(self, value: Value) -> Op:
+        """How an input comes to the machine: indices and truth values as they are, or as codes."""
+        plain = value.name in self._plan.indices or value.type.dtype is DType.BOOL
+        return Enter() if plain else Quantize(self.params(value))
 
     def params(self, value: Value) -> QuantParams:
         """Parameters of the codes of a float value."""
@@ -84,6 +126,13 @@ class Quantizer:
         array = self.constant(value)
         return self.constant_codes(array, value.name, params)
 
+    def codes_as(self, value: Value, params: QuantParams) -> Value:
+        """The codes of an operand with these parameters: through a table where it has others."""
+        codes = self.codes(value, params)
+        if codes.type.quant == params:
+            return codes
+        return self.builder.add(QUnary(Identity(), params), [codes], f"{value.name}/as")
+
     def constant(self, value: Value) -> Array:
         """The array of a constant operand."""
         return self.graph.constants[value.name]
@@ -93,7 +142,8 @@ class Quantizer:
         if params is None:
             low, high = min(float(array.min()), 0.0), max(float(array.max()), 0.0)
             params = activation_params(low, high, self.options.activation_bits)
-        return self.builder.constant(quantize(array, params), name, params)
+        codes = repeated(lambda part: quantize(part, params), array)
+        return self.builder.constant(codes, name, params)
 
     def requant(self, node: Node) -> Requant:
         """The output stage of a node, with the activation fused into it."""
@@ -109,3 +159,8 @@ class Quantizer:
 
     def _bounds(self, node: Node) -> Bounds:
         return self._plan.bounds.get(node.result.name, Bounds())
+
+
+def _ending(value: Value) -> Op:
+    """How codes leave the graph: truth values as they are, numbers as real values."""
+    return Leave() if value.type.dtype is DType.BOOL else Dequantize()

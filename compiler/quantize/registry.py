@@ -29,22 +29,31 @@ class Kind(Enum):
     """How parameters of the result come about.
 
     FUSING results have an output stage, which takes up a Relu or Clip behind it. MOVING results
-    are codes of the first operand, with its parameters. COMPUTED results have parameters of their
-    own.
+    are codes of the first operand, with its parameters. JOINING results have parameters of their
+    own, to which the operands are brought. COMPUTED results have parameters of their own.
     """
 
     FUSING = auto()
     MOVING = auto()
+    JOINING = auto()
     COMPUTED = auto()
+
+
+# The kind of an operator, where its attributes decide.
+KindOf = Callable[[Op], Kind]
 
 
 @dataclass(frozen=True)
 class QuantizationRule:
     """What an operator becomes."""
 
-    kind: Kind
+    kind: Kind | KindOf
     rule: Rule
     refuses: Refusal
+
+    def kind_of(self, op: Op) -> Kind:
+        """The kind of this operator."""
+        return self.kind if isinstance(self.kind, Kind) else self.kind(op)
 
 
 RULES: dict[type[Op], QuantizationRule] = {}
@@ -56,7 +65,7 @@ def accepts_all(graph: Graph, node: Node) -> str:
 
 
 def quantizes(
-    *ops: type[Op], kind: Kind = Kind.COMPUTED, refuses: Refusal = accepts_all
+    *ops: type[Op], kind: Kind | KindOf = Kind.COMPUTED, refuses: Refusal = accepts_all
 ) -> Callable[[_R], _R]:
     """Register a rule for operators of these classes."""
 
@@ -73,4 +82,4 @@ def quantizes(
 def is_kind(op: Op, kind: Kind) -> bool:
     """Whether an operator has a rule of this kind."""
     found = RULES.get(type(op))
-    return found is not None and found.kind is kind
+    return found is not None and found.kind_of(op) is kind

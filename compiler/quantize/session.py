@@ -9,7 +9,16 @@ import onnxruntime
 
 from ..ir import Array
 
-_ERRORS_ONLY = 3
+_FATAL_ONLY = 4  # errors are raised as well
+_INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
+# Types as onnxruntime names them.
+_DTYPES: dict[str, np.dtype[np.generic]] = {
+    "tensor(float16)": np.dtype(np.float16),
+    "tensor(float)": np.dtype(np.float32),
+    "tensor(double)": np.dtype(np.float64),
+    "tensor(bool)": np.dtype(np.bool_),
+    **{f"tensor({name})": np.dtype(name) for name in _INTEGERS},
+}
 
 
 class OnnxSession:
@@ -20,16 +29,21 @@ class OnnxSession:
 
     def __init__(self, model: str | bytes, options: onnxruntime.SessionOptions) -> None:
         options.intra_op_num_threads = 1
-        options.log_severity_level = _ERRORS_ONLY
+        options.log_severity_level = _FATAL_ONLY
         self._session = onnxruntime.InferenceSession(
             model, options, providers=["CPUExecutionProvider"]
         )
-        shapes = [entry.shape for entry in self._session.get_inputs()]
+        entries = self._session.get_inputs()
+        self._types = {entry.name: _DTYPES[entry.type] for entry in entries}
+        shapes = [entry.shape for entry in entries]
         self._single = any(shape and shape[0] == 1 for shape in shapes)
         self._outputs = [entry.name for entry in self._session.get_outputs()]
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Outputs [b, ...] by name."""
+        """Outputs [b, ...] by name; inputs are converted to the types of the model."""
+        inputs = {
+            name: array.astype(self._types[name], copy=False) for name, array in inputs.items()
+        }
         count = len(next(iter(inputs.values())))
         if not self._single or count == 1:
             return self._run(inputs)

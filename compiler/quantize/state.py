@@ -34,6 +34,16 @@ def float_nodes(graph: Graph) -> tuple[Node, ...]:
     return tuple(node for node in graph.nodes if not _is_on_codes(graph, node))
 
 
+def is_coded(node: Node) -> bool:
+    """Whether a node of a graph that is quantized in part works on codes already.
+
+    A Quantize and a Dequantize join the parts and belong to neither.
+    """
+    if isinstance(node.op, Quantize | Dequantize):
+        return False
+    return isinstance(node.op, Leave) or all(r.type.quant is not None for r in node.results)
+
+
 def _is_on_codes(graph: Graph, node: Node) -> bool:
     if isinstance(node.op, Dequantize | Leave):
         return graph.is_output(node.result) and not graph.users(node.result)

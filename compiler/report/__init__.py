@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .host import HostRow, HostShare
 from .layers import LayerRow, Report, report
 
-__all__ = ["LayerRow", "Report", "report"]
+__all__ = ["HostRow", "HostShare", "LayerRow", "Report", "report"]

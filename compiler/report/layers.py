@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..driver import Compilation
 from ..mapping import LayerSummary, summary
+from .host import HostShare, host_share
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Report:
     instructions: int
     constant_bytes: int
     local_bytes: int
+    host: HostShare
     notes: tuple[str, ...]
 
 
@@ -60,6 +62,7 @@ def report(compilation: Compilation) -> Report:
         instructions=sum(map(len, program.cores.values())),
         constant_bytes=len(program.constants),
         local_bytes=max(compilation.schedule.peak.values(), default=0),
+        host=host_share(compilation),
         notes=compilation.notes,
     )
 

@@ -6,8 +6,10 @@ Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020 (arXiv 20
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from .scratch import ALIGNMENT
 
@@ -42,10 +44,29 @@ class Placed:
 def allocate(intervals: Iterable[Interval]) -> tuple[Placed, ...]:
     """Place all intervals; those that live at the same time do not overlap."""
     placed: list[Placed] = []
+    ascending: list[Placed] = []
     for interval in sorted(intervals, key=lambda i: (-i.size, i.first, i.key)):
-        neighbours = [p for p in placed if p.alive(interval.first, interval.last)]
-        placed.append(Placed(interval, _lowest(neighbours, interval.size)))
+        found = Placed(interval, _lowest(ascending, interval))
+        placed.append(found)
+        insort(ascending, found, key=_address)
     return tuple(placed)
+
+
+def fit(intervals: Sequence[Interval], limit: int) -> bool:
+    """Whether `allocate` needs at most `limit` bytes.
+
+    Most answers need no allocation: what fits side by side fits, and what lives at one time and is
+    more than the limit does not.
+    """
+    if sum(aligned(interval.size) for interval in intervals) <= limit:
+        return True
+    return _most_alive(intervals) <= limit and peak(allocate(intervals)) <= limit
+
+
+def _most_alive(intervals: Sequence[Interval]) -> int:
+    """The most bytes that are needed at one time."""
+    changes = [(i.first, i.size) for i in intervals] + [(i.last + 1, -i.size) for i in intervals]
+    return max(accumulate(size for _, size in sorted(changes)), default=0)
 
 
 def peak(placed: Sequence[Placed]) -> int:
@@ -59,18 +80,27 @@ def largest_gap(placed: Sequence[Placed], task: int, limit: int) -> tuple[int, i
     start = 0
     for p in sorted((p for p in placed if p.alive(task, task)), key=lambda p: p.address):
         best = max(best, (start, p.address - start), key=lambda gap: gap[1])
-        start = max(start, _aligned(p.end))
+        start = max(start, aligned(p.end))
     return max(best, (start, limit - start), key=lambda gap: gap[1])
 
 
-def _lowest(neighbours: Sequence[Placed], size: int) -> int:
-    address = 0
-    for p in sorted(neighbours, key=lambda p: p.address):
-        if address + size <= p.address:
+def _lowest(ascending: Sequence[Placed], interval: Interval) -> int:
+    """The lowest address between those that live at the same time, which ascend by address."""
+    address, first, last = 0, interval.first, interval.last
+    for p in ascending:
+        other = p.interval
+        if other.first > last or first > other.last:
+            continue
+        if address + interval.size <= p.address:
             return address
-        address = max(address, _aligned(p.end))
+        address = max(address, aligned(p.address + other.size))
     return address
 
 
-def _aligned(address: int) -> int:
+def _address(placed: Placed) -> int:
+    return placed.address
+
+
+def aligned(address: int) -> int:
+    """The next address, or size, that is a multiple of the alignment."""
     return -(-address // ALIGNMENT) * ALIGNMENT

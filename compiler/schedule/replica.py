@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..ir.graph import Graph, Node, Value
+from ..ir.ops.host import Host
+from ..ir.ops.quant import Dequantize, Leave
 from .layout import Layout
 from .task import Transfer
 from .window import Border, border_of, bordered, no_border
@@ -43,8 +45,10 @@ class Residence:
     transfers: Mapping[int, tuple[Transfer, ...]]
 
 
-def settle(graph: Graph, sites: Sequence[Site]) -> Residence:
-    """Work out replicas and transfers; `sites[i]` is where node i runs.
+def settle(graph: Graph, sites: Mapping[int, Site]) -> Residence:
+    """Work out replicas and transfers; `sites[i]` is where node i runs, in ascending order.
+
+    Nodes that have no site are left out, with what they make.
 
     A tensor is sent to another core just before the first task there that reads it, and stays
     where it was made until the last reader or transfer.
@@ -52,7 +56,8 @@ def settle(graph: Graph, sites: Sequence[Site]) -> Residence:
     homes: dict[str, int] = {}
     replicas: dict[tuple[str, int], Replica] = {}
     transfers: dict[int, tuple[Transfer, ...]] = {}
-    for index, (node, site) in enumerate(zip(graph.nodes, sites, strict=True)):
+    for index, site in sites.items():
+        node = graph.nodes[index]
         moves: list[Transfer] = []
         for position, operand in enumerate(node.operands):
             if operand.name not in homes:
@@ -60,12 +65,19 @@ def settle(graph: Graph, sites: Sequence[Site]) -> Residence:
             for core in site.readers:
                 moves += _read(replicas, homes[operand.name], node, position, core, index)
         transfers[index] = tuple(moves)
-        if node.result.type.quant is not None:
-            homes[node.result.name] = site.core
-            replicas[node.result.name, site.core] = Replica(
-                node.result, site.core, index, index, no_border(node.result.type.rank)
+        for value in _kept(node):
+            homes[value.name] = site.core
+            replicas[value.name, site.core] = Replica(
+                value, site.core, index, index, no_border(value.type.rank)
             )
     return Residence(replicas, transfers)
+
+
+def _kept(node: Node) -> list[Value]:
+    """The results that stay in local memory: not those for outputs or for the host alone."""
+    if isinstance(node.op, Dequantize | Leave):
+        return []
+    return [v for v in node.results if v.type.quant is not None or not isinstance(node.op, Host)]
 
 
 def _read(

@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from imcc.isa import Target
 
 from ..errors import CapacityError
-from ..ir.graph import Graph, Node
+from ..ir.graph import Graph, Node, Value
 from ..ir.ops.tiled import Tiled
 from ..mapping.tiled_graph import TiledGraph
-from .allocate import Interval, Placed, allocate, largest_gap, peak
+from .allocate import Interval, Placed, aligned, allocate, fit, largest_gap, peak
+from .layout import ELEMENTS
 from .replica import Residence, Site, settle
 from .scratch import ALIGNMENT, Request, most_rows, requests, rows_of
 from .task import Buffer, Schedule, Scratch, Task
-from .window import border_of, bordered
+from .window import Border, border_of, bordered
 
 _SCRATCH = "scratch of task "
 
@@ -26,7 +27,7 @@ def schedule(tiled: TiledGraph) -> Schedule:
     Raises `CapacityError` where a core's local memory cannot hold what it must.
     """
     graph = tiled.graph
-    sites = [_site(tiled, node) for node in graph.nodes]
+    sites = {index: _site(tiled, node) for index, node in enumerate(graph.nodes)}
     residence = settle(graph, sites)
     asked = _all_requests(graph, sites, residence)
     limit = tiled.target.core.local_memory_kib << 10
@@ -47,18 +48,72 @@ def memory_check(graph: Graph, target: Target) -> Callable[[int, tuple[Node, ...
     the core will have to hold.
     """
     limit = target.core.local_memory_kib << 10
-    elsewhere = Site(-1, (-1,))
+    neighbourhood = _Neighbourhood(graph)
 
     def fits(core: int, nodes: tuple[Node, ...]) -> bool:
-        here = {node.result.name for node in nodes}
-        sites = [
-            Site(core, (core,)) if node.result.name in here else elsewhere for node in graph.nodes
-        ]
+        if sum(map(neighbourhood.most_bytes, nodes)) <= limit:
+            return True
+        sites = neighbourhood.sites(core, nodes)
         residence = settle(graph, sites)
         asked = _all_requests(graph, sites, residence)
-        return peak(allocate(_intervals(residence, asked).get(core, []))) <= limit
+        return fit(_intervals(residence, asked).get(core, []), limit)
 
     return fits
+
+
+class _Neighbourhood:
+    """Which nodes elsewhere decide what a core must hold.
+
+    They are those that make what is read on the core, and of those that read what is made there
+    the first, to which it is sent.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._indices = {
+            value.name: i for i, node in enumerate(graph.nodes) for value in node.results
+        }
+        self._most: dict[str, int] = {}
+
+    def most_bytes(self, node: Node) -> int:
+        """Bytes that suffice for a node: all its tensors, with all borders, side by side."""
+        name = node.results[0].name
+        if name not in self._most:
+            tensors = sum(map(self._widest, [*node.operands, *node.results]))
+            scratch = sum(request.size(1) for request in requests(self._graph, node, 0))
+            padded = sum(map(self._widest, node.operands[:1]))
+            self._most[name] = tensors + scratch + padded
+        return self._most[name]
+
+    def _widest(self, value: Value) -> int:
+        """The size of a value with the border of each of its readers; 0 for real values."""
+        if value.type.dtype not in ELEMENTS:
+            return 0
+        borders = [
+            border_of(user, position)
+            for user in self._graph.users(value)
+            for position, operand in enumerate(user.operands)
+            if operand.name == value.name
+        ]
+        none = (0,) * value.type.rank
+        before = map(max, zip(none, *(border.before for border in borders), strict=True))
+        after = map(max, zip(none, *(border.after for border in borders), strict=True))
+        return aligned(bordered(value.type, Border(tuple(before), tuple(after), 0)).size)
+
+    def sites(self, core: int, nodes: Sequence[Node]) -> dict[int, Site]:
+        """Sites of nodes on a core and of what they depend on, elsewhere."""
+        here = {self._index(node) for node in nodes}
+        around = {self._indices.get(v.name) for node in nodes for v in node.operands}
+        for node in nodes:
+            for result in node.results:
+                readers = (self._index(user) for user in self._graph.users(result))
+                around.add(next((index for index in readers if index not in here), None))
+        there, elsewhere = Site(core, (core,)), Site(-1, (-1,))
+        played = sorted(here | {index for index in around if index is not None})
+        return {index: there if index in here else elsewhere for index in played}
+
+    def _index(self, node: Node) -> int:
+        return self._indices[node.results[0].name]
 
 
 def _site(tiled: TiledGraph, node: Node) -> Site:
@@ -70,12 +125,13 @@ def _site(tiled: TiledGraph, node: Node) -> Site:
 
 
 def _all_requests(
-    graph: Graph, sites: Sequence[Site], residence: Residence
-) -> list[tuple[Request, ...]]:
-    return [
-        requests(graph, node, site.core) + _padded(node, site, residence)
-        for node, site in zip(graph.nodes, sites, strict=True)
-    ]
+    graph: Graph, sites: Mapping[int, Site], residence: Residence
+) -> dict[int, tuple[Request, ...]]:
+    return {
+        index: requests(graph, graph.nodes[index], site.core)
+        + _padded(graph.nodes[index], site, residence)
+        for index, site in sites.items()
+    }
 
 
 def _padded(node: Node, site: Site, residence: Residence) -> tuple[Request, ...]:
@@ -92,21 +148,21 @@ def _padded(node: Node, site: Site, residence: Residence) -> tuple[Request, ...]
 
 
 def _allocate_all(
-    residence: Residence, asked: Sequence[Iterable[Request]]
+    residence: Residence, asked: Mapping[int, Iterable[Request]]
 ) -> dict[int, tuple[Placed, ...]]:
     """Addresses for all tensors and, with bands of one row, all working memory, by core."""
     return {core: allocate(items) for core, items in _intervals(residence, asked).items()}
 
 
 def _intervals(
-    residence: Residence, asked: Sequence[Iterable[Request]]
+    residence: Residence, asked: Mapping[int, Iterable[Request]]
 ) -> dict[int, list[Interval]]:
     """What is to be placed, by core."""
     intervals: dict[int, list[Interval]] = defaultdict(list)
     for (name, core), replica in residence.replicas.items():
         size = replica.layout.size
         intervals[core].append(Interval((name, core), size, replica.first, replica.last))
-    for index, task_requests in enumerate(asked):
+    for index, task_requests in asked.items():
         for core, size in _scratch_sizes(task_requests, band=1).items():
             intervals[core].append(Interval((f"{_SCRATCH}{index}", core), size, index, index))
     return intervals

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from math import prod
 
 from ..ir.graph import Graph, Node
+from ..ir.ops.embedding import QEmbedding
+from ..ir.ops.indexing import Gather
 from ..ir.ops.pooling import MaxPool
 from ..ir.ops.quantized import (
     QAdd,
@@ -20,13 +22,19 @@ from ..ir.ops.quantized import (
     QSoftmax,
     QUnary,
 )
+from ..ir.ops.quantized_dot import QDot
+from ..ir.ops.quantized_normalize import QNormalize
 from ..ir.ops.quantized_pooling import QAveragePool, QGlobalAveragePool
+from ..ir.ops.quantized_reduce import QReduceSum
+from ..ir.ops.quantized_select import QExtreme, QSelect
 from ..ir.ops.tiled import Tiled
 from .window import product_of, window_of
 
 ALIGNMENT = 64
 WORD = 4
 TABLE_BYTES = 256
+# Operators whose constants are not copied to local memory as a whole.
+_FROM_GLOBAL = (QConv, QMatMul, QEmbedding, Gather)
 
 
 @dataclass(frozen=True)
@@ -46,13 +54,23 @@ class Request:
 
 def row_axis(node: Node) -> int | None:
     """The axis of the result that bands are cut along; None where there is only one row."""
-    rank = node.result.type.rank
+    rank = node.results[0].type.rank
     match product_of(node.op):
         case QConv() | QAveragePool() | MaxPool():
             return 2
         case QMatMul() if rank > 2:
             return 1
+        case QDot():
+            return rank - 2
+        case QNormalize(axes):
+            return _longest_axis(node.result.type.shape, axes)
     return None
+
+
+def _longest_axis(shape: tuple[int, ...], normalized: tuple[int, ...]) -> int | None:
+    """The longest axis along which rows are independent."""
+    free = [axis for axis in range(1, len(shape)) if axis not in normalized]
+    return max(free, key=lambda axis: shape[axis], default=None)
 
 
 def rows_of(node: Node) -> int:
@@ -84,15 +102,14 @@ def windows_per_row(node: Node) -> int:
 def requests(graph: Graph, node: Node, core: int) -> tuple[Request, ...]:
     """What `node` needs on each core that it runs on; `core` is where its result lies."""
     constants = tuple(
-        Request(f"operand{i}", core, operand.type.size)
+        Request(f"operand{i}", core, operand.type.size * operand.type.dtype.numpy.itemsize)
         for i, operand in enumerate(node.operands)
-        if not isinstance(product_of(node.op), (QConv, QMatMul))
-        and graph.constant(operand) is not None
+        if not isinstance(product_of(node.op), _FROM_GLOBAL) and graph.constant(operand) is not None
     )
-    return constants + _own_requests(node, core)
+    return constants + _own_requests(graph, node, core)
 
 
-def _own_requests(node: Node, core: int) -> tuple[Request, ...]:
+def _own_requests(graph: Graph, node: Node, core: int) -> tuple[Request, ...]:
     match node.op:
         case Tiled():
             return _tiled_requests(node, node.op)
@@ -105,16 +122,32 @@ def _own_requests(node: Node, core: int) -> tuple[Request, ...]:
             )
         case QAdd() | QMul():
             return (Request("params", core, 3 * WORD),)
-        case QUnary():
-            return (Request("table", core, TABLE_BYTES),)
-        case QSoftmax():
-            return (Request("table", core, TABLE_BYTES * WORD),)
-        case QConcat():
-            count = len(node.operands)
-            return tuple(Request(f"table{i}", core, TABLE_BYTES) for i in range(count))
+        case QUnary() | QSoftmax() | QConcat():
+            return _table_requests(node, core)
+        case QDot():
+            words = (Request("params", core, 2 * WORD), Request("requant", core, 2 * WORD))
+            return (*words, _accumulators(node, core))
+        case QNormalize():
+            return (Request("params", core, 3 * WORD), _accumulators(node, core))
+        case QReduceSum():
+            return _reduction_requests(node, core)
+        case QExtreme() | QSelect():
+            return _choice_requests(graph, node, core)
         case QGlobalAveragePool() | QAveragePool():
             return _pooling_requests(node, core)
     return ()
+
+
+def _table_requests(node: Node, core: int) -> tuple[Request, ...]:
+    if isinstance(node.op, QConcat):
+        return tuple(Request(f"table{i}", core, TABLE_BYTES) for i in range(len(node.operands)))
+    words = WORD if isinstance(node.op, QSoftmax) else 1
+    return (Request("table", core, TABLE_BYTES * words),)
+
+
+def _accumulators(node: Node, core: int) -> Request:
+    """One word for each element of a band of the result."""
+    return Request("acc", core, 0, node.result.type.size // rows_of(node) * WORD)
 
 
 def _channels(node: Node) -> int:
@@ -129,6 +162,25 @@ def _pooling_requests(node: Node, core: int) -> tuple[Request, ...]:
         Request("scale", core, prod(shape[2:]) * WORD),
         Request("acc", core, 0, windows_per_row(node) * shape[1] * WORD),
     )
+
+
+def _reduction_requests(node: Node, core: int) -> tuple[Request, ...]:
+    return (
+        Request("bias", core, WORD),
+        Request("scale", core, WORD),
+        Request("acc", core, node.result.type.size * WORD),
+    )
+
+
+def _choice_requests(graph: Graph, node: Node, core: int) -> tuple[Request, ...]:
+    """Room for what is not chosen from operand 1, unless operand 1 or 2 is a number."""
+    params = tuple(Request(f"params{i}", core, 3 * WORD) for i in range(3))
+    if isinstance(node.op, QExtreme):
+        return params[:2]
+    arrays = [graph.constant(value) for value in node.operands[1:]]
+    if any(array is not None and array.size == 1 for array in arrays):
+        return params
+    return (*params, Request("other", core, node.result.type.size))
 
 
 def _tiled_requests(node: Node, op: Tiled) -> tuple[Request, ...]:

@@ -47,6 +47,8 @@ class Tally:
         """Compare two arrays of codes, or of reals as they are."""
         self.elements[name] = self.elements.get(name, 0) + left.size
         different = left.reshape(right.shape) != right
+        if left.dtype.kind == "f":  # NaN equals NaN
+            different &= ~(np.isnan(left.reshape(right.shape)) & np.isnan(right))
         count = int(np.count_nonzero(different))
         self.differences[name] = self.differences.get(name, 0) + count
         if count and left.dtype.kind in "iu":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -11,10 +11,11 @@ import numpy as np
 from imcc.runtime import Machine, Probe
 
 from ..driver import Compilation
-from ..ir import Array, Graph, evaluate_all
+from ..ir import Array, Graph, Value, evaluate_all
 from ..ir.requant import dequantize
 from ..threads import one_blas_thread, thread_count
 from .compare import Noise, Tally
+from .floats import sample
 
 
 @dataclass(frozen=True)
@@ -50,10 +51,8 @@ def compare_layers(
     tallies: LayerTallies,
 ) -> None:
     """Add one batch: every value on codes is compared with its equals."""
-    for node in compilation.tiled.graph.nodes:
-        name = node.result.name
-        if node.result.type.quant is None:
-            continue
+    for value in _codes(compilation.tiled.graph):
+        name = value.name
         tallies.tiled.add(name, tiled[name], quantized[name])
         if name in machine:
             tallies.machine.add(name, machine[name], tiled[name])
@@ -66,10 +65,17 @@ def add_noise(
     tallies: LayerTallies,
 ) -> None:
     """Add one batch: values on codes against the same values of the float network."""
-    for node in compilation.tiled.graph.nodes:
-        name, quant = node.result.name, node.result.type.quant
+    for value in _codes(compilation.tiled.graph):
+        name, quant = value.name, value.type.quant
         if quant is not None and name in exact:
-            tallies.noise.setdefault(name, Noise()).add(exact[name], dequantize(tiled[name], quant))
+            noise = tallies.noise.setdefault(name, Noise())
+            noise.add(exact[name].reshape(tiled[name].shape), dequantize(tiled[name], quant))
+
+
+def _codes(graph: Graph) -> Iterator[Value]:
+    """The computed values on codes, in order."""
+    for node in graph.nodes:
+        yield from (value for value in node.results if value.type.quant is not None)
 
 
 def values(graph: Graph, batch: Mapping[str, Array]) -> dict[str, Array]:
@@ -86,6 +92,15 @@ def values(graph: Graph, batch: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def _values(graph: Graph, batch: Mapping[str, Array]) -> dict[str, Array]:
+    """Values [b, ...]; those of a graph without batch axis one sample after the other."""
+    if not graph.batched:
+        count = len(next(iter(batch.values())))
+        parts = [_computed(graph, sample(graph, batch, index)) for index in range(count)]
+        return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
+    return _computed(graph, batch)
+
+
+def _computed(graph: Graph, batch: Mapping[str, Array]) -> dict[str, Array]:
     return {
         value.name: array
         for node, results in evaluate_all(graph, batch)
@@ -111,20 +126,21 @@ def probed(
 
 def labels(graph: Graph) -> dict[str, str]:
     """The ONNX nodes by value name, in order."""
-    return {node.result.name: node.label for node in graph.nodes}
+    return {value.name: node.label for node in graph.nodes for value in node.results}
 
 
 def layer_checks(compilation: Compilation, tallies: LayerTallies) -> tuple[LayerCheck, ...]:
-    """One row a node."""
+    """One row a value on codes."""
     return tuple(
         LayerCheck(
             node.label,
             node.op.name,
-            tallies.tiled.elements[node.result.name],
-            tallies.machine.differences.get(node.result.name, 0),
-            tallies.tiled.differences[node.result.name],
-            tallies.noise[node.result.name].decibels if node.result.name in tallies.noise else None,
+            tallies.tiled.elements[value.name],
+            tallies.machine.differences.get(value.name, 0),
+            tallies.tiled.differences[value.name],
+            tallies.noise[value.name].decibels if value.name in tallies.noise else None,
         )
         for node in compilation.tiled.graph.nodes
-        if node.result.name in tallies.tiled.elements
+        for value in node.results
+        if value.name in tallies.tiled.elements
     )

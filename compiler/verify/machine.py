@@ -6,26 +6,25 @@ from pathlib import Path
 
 import numpy as np
 
-from imcc.isa import ElementType, Program
+from imcc.isa import Program
 from imcc.runtime import Machine
 
-from ..data import Samples, find_beside, load_samples, random_samples
+from ..data import Samples, find_beside, load_samples, random_samples, with_rows
 from ..ir import Array, DType, TensorType, Value
-
-_CODES = {ElementType.U8: DType.U8, ElementType.I8: DType.I8}
+from ..options import read_facts
 
 
 def program_inputs(program: Program) -> tuple[Value, ...]:
-    """The inputs of a program as values, for reading samples: reals, or the codes themselves."""
-    return tuple(
-        Value(b.name, TensorType(DType.F32 if b.scale else _CODES[b.element], b.shape))
-        for b in program.inputs
-    )
+    """The inputs of a program as values, for reading samples, in the types that the host has."""
+    types = (TensorType(DType[b.dtype.name], b.shape) for b in program.inputs)
+    return tuple(Value(b.name, type_) for b, type_ in zip(program.inputs, types, strict=True))
 
 
 def load_program_samples(path: Path, program: Program) -> Samples:
-    """Samples for a program from a data file."""
-    return load_samples(path, program_inputs(program))
+    """Samples for a program from a data file; indices are checked where the program notes them."""
+    samples = load_samples(path, program_inputs(program))
+    noted = "indices" in dict(program.notes)
+    return with_rows(samples, read_facts(program).indices, str(path)) if noted else samples
 
 
 def find_samples(
@@ -34,7 +33,8 @@ def find_samples(
     """Samples from `data`, from the data file beside the model, or else seeded random ones."""
     path = data or find_beside(model)
     if path is None:
-        return random_samples(program_inputs(program), seed, count)
+        indices = read_facts(program).indices
+        return random_samples(program_inputs(program), seed, count, indices)
     return load_program_samples(path, program)
 
 

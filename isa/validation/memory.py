@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..fields import Role, Space
-from ..instructions import Mvm
+from ..instruction import Instruction
+from ..instructions import Dot, Mvm
 from ..program import Program
 from ..walk import Operation, StreamState
 from .operands import RULES
@@ -22,6 +23,8 @@ Bitmap = NDArray[np.bool_]
 
 # A stream of stride 0 takes no memory however long it is, but time.
 MAX_ELEMENTS = 1 << 26
+# A `dot` walks its operands once for each product, a fraction of the time of other elements.
+MAX_PRODUCTS = 1 << 34
 
 
 @dataclass(frozen=True)
@@ -87,9 +90,12 @@ class Memories:
         written = operation.instruction.streams(Role.WRITE)
         sound = True
         for name, stream in operation.streams.items():
-            for message in self._placement(name, stream, name == "dst" and bool(written)):
-                sound = False
-                yield message
+            messages = [
+                *_length(operation.instruction, name, stream),
+                *self._placement(name, stream, name == "dst" and bool(written)),
+            ]
+            sound = sound and not messages
+            yield from messages
         if not sound:
             return
         yield from self._overlaps(operation)
@@ -118,8 +124,6 @@ class Memories:
         is_global = stream.space is Space.GLOBAL
         size = len(self._global) if is_global else self._program.target.core.local_memory_bytes
         space = "global" if is_global else "local"
-        if stream.count > MAX_ELEMENTS:
-            yield f"{name} has {stream.count} elements; at most {MAX_ELEMENTS} are allowed"
         if low < 0 or high > size:
             yield f"{name} touches bytes {low}..{high - 1} of {space} memory (0..{size - 1})"
         elif is_global and low < self._constants < high:
@@ -170,6 +174,13 @@ class Memories:
             f"{name} reads {len(missing)} bytes of {space} memory that nothing has written, "
             f"the first at {low + int(missing[0])}"
         )
+
+
+def _length(instruction: Instruction, name: str, stream: StreamState) -> Iterator[str]:
+    walked = isinstance(instruction, Dot) and name in ("a", "b")
+    most = MAX_PRODUCTS if walked else MAX_ELEMENTS
+    if stream.count > most:
+        yield f"{name} has {stream.count} elements; at most {most} are allowed"
 
 
 def _same_walk(one: StreamState, other: StreamState) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from math import prod
 
 from ..cells import packed_bytes
 from ..fields import ElementType, Role, Space
@@ -14,12 +13,16 @@ from ..instructions import (
     Accumulate,
     Add,
     Copy,
+    Dot,
     Fill,
+    Gather,
+    Host,
     Load,
     Lut,
     Max,
     Mul,
     Mvm,
+    Norm,
     Recv,
     Requant,
     Send,
@@ -30,7 +33,15 @@ from ..instructions import (
 )
 from ..program import Program
 from ..walk import Operation, StreamState
-from .structure import RANGES
+from .inner_axes import (
+    check_dot,
+    check_gather,
+    check_norm,
+    check_reduction,
+    check_sum,
+    inner_split,
+)
+from .ranges import RANGES
 
 CODES = frozenset({ElementType.U8, ElementType.I8, ElementType.U16, ElementType.I16})
 BYTES = frozenset({ElementType.U8, ElementType.I8})
@@ -38,6 +49,7 @@ U8 = frozenset({ElementType.U8})
 I32 = frozenset({ElementType.I32})
 U32 = frozenset({ElementType.U32})
 WORDS = I32 | U32
+INDICES = U8 | I32
 ALL = frozenset(ElementType)
 
 
@@ -94,12 +106,6 @@ def check_operands(program: Program, operation: Operation) -> Iterator[str]:
 def is_constant(program: Program, stream: StreamState) -> bool:
     """Tell whether a stream lies in the constants."""
     return stream.space is Space.GLOBAL and stream.extent[1] <= len(program.constants)
-
-
-def inner_split(stream: StreamState, inner: int) -> tuple[int, int]:
-    """Return the elements in the axes before the last `inner` ones, and in those."""
-    split = len(stream.counts) - inner
-    return prod(stream.counts[:split]), prod(stream.counts[split:])
 
 
 def _operand(program: Program, name: str, operand: Operand, stream: StreamState) -> Iterator[str]:
@@ -191,26 +197,10 @@ def _mvm(program: Program, operation: Operation) -> Iterator[str]:
         )
 
 
-def _reduce(program: Program, operation: Operation) -> Iterator[str]:
-    assert isinstance(operation.instruction, (Max, Sum))
-    outer, _ = inner_split(operation.streams["src"], operation.instruction.inner)
-    if operation.streams["dst"].count != outer:
-        yield f"dst has {operation.streams['dst'].count} elements; src has {outer} before its inner"
-
-
-def _sum(program: Program, operation: Operation) -> Iterator[str]:
-    assert isinstance(operation.instruction, Sum)
-    yield from _reduce(program, operation)
-    src = operation.streams["src"]
-    _, inner = inner_split(src, operation.instruction.inner)
-    largest = max(map(abs, RANGES[src.element]))
-    if src.element in CODES and inner * largest >= 1 << 31:
-        yield f"the sum of {inner} elements of {src.element.name.lower()} can overflow i32"
-
-
 _SAME = {"dst": Operand(Where.LOCAL, CODES), "a": Operand(Where.LOCAL, CODES)}
 
 RULES: dict[type[Instruction], Rule] = {
+    Host: Rule({}),
     Load: Rule(
         {"dst": Operand(Where.LOCAL, ALL), "src": Operand(Where.GLOBAL, ALL)},
         same=("src",),
@@ -279,11 +269,11 @@ RULES: dict[type[Instruction], Rule] = {
     Max: Rule(
         {"dst": Operand(Where.LOCAL, ALL), "src": Operand(Where.LOCAL, ALL)},
         alike=("src",),
-        extra=_reduce,
+        extra=check_reduction,
     ),
     Sum: Rule(
         {"dst": Operand(Where.LOCAL, I32), "src": Operand(Where.LOCAL, CODES)},
-        extra=_sum,
+        extra=check_sum,
     ),
     Accumulate: Rule(
         {
@@ -303,6 +293,32 @@ RULES: dict[type[Instruction], Rule] = {
         same=("src",),
         stage=True,
         elementwise=True,
+    ),
+    Dot: Rule(
+        {
+            "dst": Operand(Where.LOCAL, I32),
+            "a": Operand(Where.LOCAL, CODES),
+            "b": Operand(Where.LOCAL, CODES),
+            "params": Operand(Where.PARAMETER, WORDS, count=2),
+        },
+        extra=check_dot,
+    ),
+    Norm: Rule(
+        {
+            "dst": Operand(Where.LOCAL, I32),
+            "src": Operand(Where.LOCAL, CODES),
+            "params": Operand(Where.PARAMETER, WORDS, count=3),
+        },
+        extra=check_norm,
+    ),
+    Gather: Rule(
+        {
+            "dst": Operand(Where.LOCAL, ALL),
+            "src": Operand(Where.LOCAL, INDICES),
+            "table": Operand(Where.ANY, ALL),
+        },
+        alike=("table",),
+        extra=check_gather,
     ),
 }
 

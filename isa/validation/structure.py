@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from math import isfinite
 
-from ..fields import ElementType
 from ..instruction import Instruction
 from ..instructions import (
     STREAM_AXES,
     Dim,
+    Dot,
+    Gather,
     Halt,
     Loop,
     Max,
     Mvm,
+    Norm,
     Recv,
     Send,
     Setq,
@@ -23,24 +24,17 @@ from ..instructions import (
 )
 from ..program import Binding, Program
 from .findings import Findings
+from .hosts import binding_problems, check_partitions
 
 # Bounds the time of everything that plays a program through.
 MAX_EXECUTED = 100_000_000
-
-RANGES = {
-    ElementType.U8: (0, 255),
-    ElementType.I8: (-128, 127),
-    ElementType.U16: (0, 65535),
-    ElementType.I16: (-32768, 32767),
-    ElementType.I32: (-(1 << 31), (1 << 31) - 1),
-    ElementType.U32: (0, (1 << 32) - 1),
-}
 
 
 def check_structure(program: Program, findings: Findings) -> None:
     """Check cores, code, bindings, memory sizes and origins."""
     findings.add(_memory_sizes(program))
     findings.add(_bindings(program))
+    findings.add(check_partitions(program))
     findings.add(_origins(program))
     for core, code in sorted(program.cores.items()):
         findings.add(_core(program, core, code))
@@ -88,21 +82,9 @@ def _bindings(program: Program) -> Iterator[str]:
 
 
 def _binding(program: Program, binding: Binding) -> Iterator[str]:
-    end = binding.address + binding.size
-    low, high = RANGES[binding.element]
     if not binding.shape or min(binding.shape) < 1 or binding.shape[0] != 1:
         yield f"{binding.name!r} has shape {binding.shape}; it must begin with 1, extents positive"
-    if binding.address < len(program.constants) or end > program.global_size:
-        yield (
-            f"{binding.name!r} takes bytes {binding.address}..{end - 1}; allowed are "
-            f"{len(program.constants)}..{program.global_size - 1}"
-        )
-    if binding.address % binding.element.size:
-        yield f"{binding.name!r} at {binding.address} is not aligned to its element"
-    if not isfinite(binding.scale) or binding.scale < 0:
-        yield f"{binding.name!r} has scale {binding.scale}; it must be finite and not negative"
-    if not low <= binding.zero_point <= high:
-        yield f"{binding.name!r} has zero point {binding.zero_point}; it must be in {low}..{high}"
+    yield from binding_problems(program, binding)
 
 
 def _origins(program: Program) -> Iterator[str]:
@@ -163,7 +145,7 @@ def _mvm(program: Program, instruction: Instruction) -> Iterator[str]:
 
 
 def _inner(program: Program, instruction: Instruction) -> Iterator[str]:
-    assert isinstance(instruction, (Mvm, Max, Sum))
+    assert isinstance(instruction, (Mvm, Max, Sum, Dot, Norm, Gather))
     if instruction.inner > STREAM_AXES:
         yield f"inner is {instruction.inner}; a stream has {STREAM_AXES} axes"
 
@@ -177,4 +159,7 @@ _CHECKS: dict[type[Instruction], Callable[[Program, Instruction], Iterator[str]]
     Mvm: _mvm,
     Max: _inner,
     Sum: _inner,
+    Dot: _inner,
+    Norm: _inner,
+    Gather: _inner,
 }

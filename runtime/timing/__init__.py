@@ -6,7 +6,10 @@ a whole number of cycles:
 
     mvm         windows * steps * (time of one input step, see `product`)
     vector      ceil(elements / vector_lanes); `softmax` passes four times over its elements:
-                maximum, look-up, sum and quotient; `max` and `sum` count the elements they read
+                maximum, look-up, sum and quotient; `norm` three times: sum, squares, quotient;
+                `max` and `sum` count the elements they read, `dot` its products
+    host        nothing: what the host computes is no work of the chip, and its time is not known
+    gather      bytes written / global_bytes_per_cycle, or local_ where the table is local
     load/store  bytes written / global_bytes_per_cycle
     copy/fill   bytes written / local_bytes_per_cycle (read and write ports work side by side)
     exchange    bytes sent / noc_bytes_per_cycle + hops * noc_hop_cycles

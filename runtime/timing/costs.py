@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from math import prod
 from typing import TypeVar
@@ -14,12 +14,16 @@ from imcc.isa.instructions import (
     Add,
     Barrier,
     Copy,
+    Dot,
     Fill,
+    Gather,
+    Host,
     Load,
     Lut,
     Max,
     Mul,
     Mvm,
+    Norm,
     Recv,
     Requant,
     Send,
@@ -39,6 +43,7 @@ from .product import ProductCost, product_cost
 from .work import Work, whole_cycles
 
 _SOFTMAX_PASSES = 4
+_NORM_PASSES = 3
 _NS_PER_US = 1000.0
 _I = TypeVar("_I", bound=Instruction)
 
@@ -78,8 +83,9 @@ CostFunction = Callable[[CostModel, Operation], Work]
 costs: InstructionTable[CostFunction] = InstructionTable("timing")
 
 
-@costs(Barrier)
-def _barrier(model: CostModel, operation: Operation) -> Work:
+@costs(Barrier, Host)
+def _uncounted(model: CostModel, operation: Operation) -> Work:
+    """Waiting is no work, and what the host computes is not the chip's."""
     return Work()
 
 
@@ -153,6 +159,28 @@ def _softmax(model: CostModel, operation: Operation) -> Work:
     return _vector(model, operation, operation.streams["src"].count, _SOFTMAX_PASSES)
 
 
+@costs(Dot)
+def _dot(model: CostModel, operation: Operation) -> Work:
+    return _vector(model, operation, operation.streams["a"].count)
+
+
+@costs(Norm)
+def _norm(model: CostModel, operation: Operation) -> Work:
+    return _vector(model, operation, operation.streams["src"].count, _NORM_PASSES)
+
+
+@costs(Gather)
+def _gather(model: CostModel, operation: Operation) -> Work:
+    """Of the table, only the rows that are read count."""
+    table, timing = operation.streams["table"], model.target.timing
+    size = _bytes(operation.streams["dst"])
+    if table.space is Space.LOCAL:
+        work = Work(whole_cycles(size / timing.local_bytes_per_cycle), local_bytes=size)
+    else:
+        work = Work(whole_cycles(size / timing.global_bytes_per_cycle), global_bytes=size)
+    return _traffic(operation, work, ("dst", "src"))
+
+
 costs.require_complete()
 
 
@@ -161,10 +189,10 @@ def _vector(model: CostModel, operation: Operation, elements: int, passes: int =
     return _traffic(operation, Work(cycles, vector_ops=passes * elements))
 
 
-def _traffic(operation: Operation, work: Work) -> Work:
-    """Add the bytes of all operands to `work`."""
+def _traffic(operation: Operation, work: Work, names: Collection[str] | None = None) -> Work:
+    """Add the bytes of the operands `names`, by default of all, to `work`."""
     local, global_ = work.local_bytes, work.global_bytes
-    for stream in operation.streams.values():
+    for stream in (operation.streams[name] for name in names or operation.streams):
         if stream.space is Space.LOCAL:
             local += _bytes(stream)
         else:

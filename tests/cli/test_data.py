@@ -112,3 +112,27 @@ def test_batches_are_the_samples_in_order() -> None:
     samples = random_samples([X], 0, 150)
     joined = np.concatenate([batch["image"] for batch in samples.batches()])
     np.testing.assert_array_equal(joined, samples.inputs["image"])
+
+
+def test_random_integers_are_indices_that_exist() -> None:
+    ids = Value("ids", TensorType(DType.I64, (1, 50)))
+    mask = Value("mask", TensorType(DType.I32, (1, 50)))
+    found = random_samples([ids, mask], 0, 8, {"ids": 7}).inputs
+    assert found["ids"].dtype == np.int64
+    assert set(np.unique(found["ids"])) == set(range(7))
+    assert set(np.unique(found["mask"])) == {0, 1}
+
+
+def test_whole_numbers_are_wanted_for_integers() -> None:
+    ids = Value("ids", TensorType(DType.I32, (1, 3)))
+    fitted = fit(np.array([[1, 2, 3]], np.int64), ids, "here")
+    assert fitted.dtype == np.int32
+    for wrong in (np.array([[1.5, 2, 3]]), np.array([[1, 2, 2**40]])):
+        with pytest.raises(DataError, match="input 'ids' takes whole numbers of type int32"):
+            fit(wrong, ids, "here")
+
+
+def test_samples_of_a_scalar() -> None:
+    gain = Value("gain", TensorType(DType.F32, (1,)))
+    assert fit(np.array(2, np.float32), gain, "here").shape == (1,)
+    assert fit(np.ones(5), gain, "here").shape == (5,)

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-from numpy.typing import NDArray
-from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+from support.calibration_reader import Reader
 
 from imcc.compiler.data import Samples, find_beside, random_samples
 from imcc.compiler.driver import UNCALIBRATED, compile_model
@@ -60,18 +59,6 @@ CASES = (
     Case("watch_cnn1d", "QDQ", "u8", "s4", True),
     Case("watch_cnn1d", "QDQ", "s8", "u4", False),
 )
-
-
-class Reader(CalibrationDataReader):  # type: ignore[misc]
-    """A few samples, one after the other."""
-
-    def __init__(self, name: str, samples: NDArray[np.float32]) -> None:
-        self._batches: Iterator[dict[str, NDArray[np.float32]]] = iter(
-            [{name: samples[i : i + 8]} for i in range(0, len(samples), 8)]
-        )
-
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        return next(self._batches, None)
 
 
 def quantized(case: Case, directory: Path) -> Path:

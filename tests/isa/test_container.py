@@ -13,11 +13,14 @@ import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hand_program import hand_program
+from support.host_program import host_program
 
 from imcc.isa import (
     ContainerError,
     Origin,
     Program,
+    assemble,
+    disassemble,
     encode,
     load_program,
     program_bytes,
@@ -132,10 +135,10 @@ def test_hostile_headers(header: bytes, message: str) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (["isa"], [1, 7], r"needs imcc ISA 1\.7; this imcc has 1\.0"),
+        (["isa"], [1, 7], r"needs imcc ISA 1\.7; this imcc has 1\.1"),
         (["isa"], [2, 0], r"needs imcc ISA 2\.0"),
         (["isa"], "1.0", r"manifest\.isa: must be an array"),
-        (["format"], "imcc.program/9", r"it must be 'imcc\.program/1'"),
+        (["format"], "imcc.program/9", r"it must be 'imcc\.program/2'"),
         (["extra"], 1, r"unknown key 'extra'"),
         (["global_size"], 1.5, r"manifest\.global_size: must be an integer of 64 bits, not 1\.5"),
         (["global_size"], True, r"must be an integer"),
@@ -213,3 +216,14 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(
         save_program(program, path)
     assert path.read_bytes() == b"old"
     assert [p.name for p in tmp_path.iterdir()] == ["p.imc"]
+
+
+def test_host_partitions_are_sections() -> None:
+    program = host_program()
+    data = program_bytes(program)
+    assert program_from_bytes(data) == program
+    damaged = bytearray(data)
+    damaged[-1] ^= 1
+    with pytest.raises(ContainerError, match=r"section 'host\.00000' is damaged"):
+        program_from_bytes(bytes(damaged))
+    assert assemble(disassemble(program)) == program

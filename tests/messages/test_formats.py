@@ -26,7 +26,7 @@ def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def model() -> str:
     nodes = [
         helper.make_node("Foo", ["x"], ["a"], EVIL, domain="com.acme"),
-        helper.make_node("Det", ["x"], ["b"], "det"),
+        helper.make_node("NonZero", ["x"], ["b"], "places"),
         helper.make_node("Add", ["a", "b"], ["y"], "sum"),
     ]
     value = helper.make_tensor_value_info
@@ -52,11 +52,11 @@ def failed(format_: str, *arguments: str | Path) -> str:
 @pytest.mark.parametrize("verb", ["compile", "check"])
 def test_json_is_an_object_a_line(model: str, verb: str) -> None:
     text = failed("json", verb, model, "--target", "isaac")
-    foo, det = [json.loads(line) for line in text.splitlines()]
+    foo, places = [json.loads(line) for line in text.splitlines()]
     assert foo["op_type"] == "com.acme::Foo"
-    assert (det["node"], det["index"], det["file"]) == ("det", 1, model)
-    assert {d["code"] for d in (foo, det)} == {"IMC0401"}
-    assert {d["level"] for d in (foo, det)} == {"error"}
+    assert (places["node"], places["index"], places["file"]) == ("places", 1, model)
+    assert {d["code"] for d in (foo, places)} == {"IMC0401"}
+    assert {d["level"] for d in (foo, places)} == {"error"}
     required = {"code", "level", "message", "node", "op_type", "index", "reason", "help", "file"}
     assert required <= foo.keys()
 
@@ -74,7 +74,7 @@ def test_github_annotations_cannot_be_forged(model: str) -> None:
     lines = failed("github", "check", model, "--target", "isaac").splitlines()
     assert len(lines) == 2
     assert all(line.startswith("::error file=a b.onnx,title=IMC0401::") for line in lines)
-    assert "node 'det'" in lines[1]
+    assert "node 'places'" in lines[1]
 
 
 def test_github_escapes_properties_and_text() -> None:
@@ -100,9 +100,9 @@ def test_sarif_has_what_the_standard_requires(model: str) -> None:
         assert driver["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == "IMC0401"
         (location,) = result["locations"]
         assert location["physicalLocation"]["artifactLocation"]["uri"] == "a%20b.onnx"
-    det: dict[str, Any] = run["results"][1]
-    assert det["locations"][0]["logicalLocations"][0]["name"] == "det"
-    assert det["properties"] == {"opType": "Det", "nodeIndex": 1}
+    places: dict[str, Any] = run["results"][1]
+    assert places["locations"][0]["logicalLocations"][0]["name"] == "places"
+    assert places["properties"] == {"opType": "NonZero", "nodeIndex": 1}
 
 
 def test_sarif_is_written_where_nothing_is_wrong() -> None:

@@ -15,7 +15,7 @@ from imcc.compiler.backend import emit, emit_with_probes
 from imcc.compiler.ir import evaluate
 from imcc.compiler.mapping import TileOptions, tile
 from imcc.compiler.schedule import memory_check, schedule
-from imcc.isa import Exchange, Operation, Program, load_target
+from imcc.isa import Exchange, HostType, Operation, Program, load_target
 from imcc.isa.instructions import Fill, Load
 from imcc.isa.target import RequantMode
 from imcc.runtime import Machine, MachineError, Probe
@@ -152,7 +152,7 @@ def test_looking_before_reset_is_refused() -> None:
 def test_codes_that_do_not_fit_are_refused() -> None:
     program = hand_program()
     (binding,) = program.inputs
-    machine = Machine(replace(program, inputs=(replace(binding, scale=0.0),)))
+    machine = Machine(replace(program, inputs=(replace(binding, scale=0.0, dtype=HostType.U8),)))
     machine.run({"x": np.array([[0, 255, 3, 4]])})
     with pytest.raises(
         MachineError,

@@ -18,8 +18,10 @@ TEXT = """\
 .target {target}
 .global 512
 .note ["model","by hand"]
-.input {{"address":384,"element":"u8","name":"x","scale":0.5,"shape":[1,4],"zero_point":0}}
-.output {{"address":448,"element":"u8","name":"y","scale":0.25,"shape":[1,2],"zero_point":3}}
+.input {{"address":384,"bits":8,"dtype":"f32","element":"u8","name":"x","scale":0.5,"shape":[1,4],\
+"zero_point":0}}
+.output {{"address":448,"bits":8,"dtype":"f32","element":"u8","name":"y","scale":0.25,\
+"shape":[1,2],"zero_point":3}}
 .matrix {{"adcs":[{adcs}],"bound":{bound},"center":0,"cols":2,"core":0,"input_bits":8,"rows":4,\
 "slices":[{slices}],"step_bits":1,"subtract_analog":false}}
 {tiles}

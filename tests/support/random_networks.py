@@ -9,6 +9,11 @@ from numpy.typing import NDArray
 
 from imcc.compiler.ir import Graph, GraphBuilder, QuantParams, TensorType, Value
 from imcc.compiler.ir.op import Op
+from imcc.compiler.ir.ops.codes import TRUTH
+from imcc.compiler.ir.ops.compare import Compare, Relation
+from imcc.compiler.ir.ops.constant_operand import WithConstant
+from imcc.compiler.ir.ops.dilate import Dilate
+from imcc.compiler.ir.ops.indexing import Gather
 from imcc.compiler.ir.ops.pooling import MaxPool
 from imcc.compiler.ir.ops.quant import Dequantize, Quantize
 from imcc.compiler.ir.ops.quantized import (
@@ -21,6 +26,8 @@ from imcc.compiler.ir.ops.quantized import (
     QUnary,
 )
 from imcc.compiler.ir.ops.quantized_pooling import QAveragePool, QGlobalAveragePool
+from imcc.compiler.ir.ops.quantized_reduce import QReduceMax, QReduceSum
+from imcc.compiler.ir.ops.quantized_select import QMaximum, QMinimum, QSelect
 from imcc.compiler.ir.ops.shape import Pad, Reshape, Slice, Transpose
 from imcc.compiler.ir.ops.unary import HardSwish, LeakyRelu, Sigmoid
 from imcc.compiler.ir.requant import Requant
@@ -65,6 +72,11 @@ class NetworkMaker:
             self._pad,
             self._slice,
             self._transpose,
+            self._gather,
+            self._dilate,
+            self._extreme,
+            self._choice,
+            self._reduced,
         )
         return steps[int(self._rng.integers(len(steps)))]
 
@@ -171,6 +183,48 @@ class NetworkMaker:
     def _transpose(self, x: Value) -> Value:
         perm = (0, *(int(axis) for axis in self._rng.permutation(x.type.rank - 1) + 1))
         return self._add(Transpose(perm), [x])
+
+    def _gather(self, x: Value) -> Value:
+        axis = int(self._rng.integers(1, x.type.rank))
+        extent = x.type.shape[axis]
+        indices = self._rng.integers(0, extent, int(self._rng.integers(1, extent + 3)))
+        chosen = self._builder.constant(indices.astype(np.int64), f"indices{self._count}")
+        return self._add(Gather(axis), [x, chosen])
+
+    def _dilate(self, x: Value) -> Value:
+        if x.type.size > 2000:
+            return x
+        return self._add(
+            Dilate(tuple(int(s) for s in self._rng.integers(1, 3, x.type.rank - 2))), [x]
+        )
+
+    def _reduced_axes(self, x: Value) -> tuple[int, ...]:
+        axes = np.arange(1, x.type.rank)
+        kept = self._rng.random(len(axes)) < 0.5
+        return tuple(int(axis) for axis in axes[kept])
+
+    def _extreme(self, x: Value) -> Value:
+        assert x.type.quant is not None
+        other = self._add(QUnary(Sigmoid(), x.type.quant), [x])
+        if self._rng.random() < 0.5:  # broadcast
+            other = self._add(QReduceMax(self._reduced_axes(x)), [other])
+        return self._add(QMaximum() if self._rng.random() < 0.5 else QMinimum(), [x, other])
+
+    def _choice(self, x: Value) -> Value:
+        assert x.type.quant is not None
+        other = self._add(QUnary(LeakyRelu(-0.5), x.type.quant), [x])
+        if self._rng.random() < 0.3:
+            number = np.full((1,) * x.type.rank, self._rng.integers(256), np.uint8)
+            other = self._builder.constant(number, f"number{self._count}", x.type.quant)
+        above = WithConstant(Compare(Relation.GREATER), float(self._rng.normal()))
+        mask = self._add(QUnary(above, TRUTH), [self._add(QReduceMax(self._reduced_axes(x)), [x])])
+        pair = [x, other] if self._rng.random() < 0.5 else [other, x]
+        return self._add(QSelect(), [mask, *pair])
+
+    def _reduced(self, x: Value) -> Value:
+        mean = bool(self._rng.random() < 0.7)
+        op = QReduceSum(self._reduced_axes(x), True, mean, self._requant())
+        return self._add(QAdd(self._requant()), [x, self._add(op, [x])])
 
     def _head(self, x: Value) -> Value:
         """Flatten, a matrix product, sometimes a softmax."""

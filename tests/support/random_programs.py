@@ -8,7 +8,6 @@ Only part of the memory is an output, so that most results are dead.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from imcc.isa import (
     Adc,
     Binding,
     ElementType,
-    Instruction,
+    HostType,
     Matrix,
     Origin,
     Program,
@@ -32,7 +31,6 @@ from imcc.isa.instructions import (
     Accumulate,
     Add,
     Copy,
-    Dim,
     Fill,
     Halt,
     Load,
@@ -48,16 +46,16 @@ from imcc.isa.instructions import (
     Softmax,
     Step,
     Store,
-    Stream,
     Sum,
     Write,
 )
 
-MEMORY = 4096
+from .random_streams import CODES, MEMORY
+from .random_vectors import VECTOR, VectorOperations, vector_constants
+
 _INPUT = 512
 _SCALES, _TABLE, _BIAS, _CELLS, _CONSTANTS = 0, 256, 1280, 1536, 2048
 _ROWS, _COLUMNS = 12, 4
-_CODES = (ElementType.U8, ElementType.U8, ElementType.I8)
 
 
 def random_program(seed: int, length: int, cores: int = 1) -> Program:
@@ -65,11 +63,9 @@ def random_program(seed: int, length: int, cores: int = 1) -> Program:
     return _Maker(np.random.default_rng(seed), cores).make(length)
 
 
-class _Maker:
+class _Maker(VectorOperations):
     def __init__(self, rng: np.random.Generator, cores: int) -> None:
-        self._rng = rng
-        self._code: list[list[Instruction]] = [[] for _ in range(cores)]
-        self._core = 0
+        super().__init__(rng, cores)
         self._matrices: list[Matrix] = []
 
     def make(self, length: int) -> Program:
@@ -93,9 +89,9 @@ class _Maker:
             {core: tuple(code) for core, code in enumerate(self._code)},
             tuple(self._matrices),
             self._constants(),
-            (Binding("x", ElementType.U8, (1, _INPUT), _CONSTANTS, 0.0, 0),),
+            (Binding.plain("x", HostType.U8, (1, _INPUT), _CONSTANTS),),
             tuple(
-                Binding(f"y{core}", ElementType.U8, (1, MEMORY), _output(core), 0.0, 0)
+                Binding.plain(f"y{core}", HostType.U8, (1, MEMORY), _output(core))
                 for core in range(len(self._code))
             ),
             size,
@@ -113,6 +109,8 @@ class _Maker:
         levels = self._rng.integers(0, 4, (_ROWS, 2 * _COLUMNS)).astype(np.uint8)
         packed = pack_levels(levels, load_target("tiny").array.cell_bits)
         data[_CELLS : _CELLS + packed.size] = packed.reshape(-1)
+        vector = vector_constants(self._rng)
+        data[VECTOR : VECTOR + len(vector)] = np.frombuffer(vector, np.uint8)
         return data.tobytes()
 
     def _begin(self) -> None:
@@ -160,7 +158,7 @@ class _Maker:
         choices: tuple[Callable[[], None], ...] = (
             self._setq, self._copy, self._fill, self._parameters, self._mvm, self._mvm_requant,
             self._requant, self._pair, self._lut, self._reduce, self._accumulate, self._softmax,
-            self._loop,
+            self._loop, self._dot, self._norm, self._gather,
         )  # fmt: skip
         choices[int(self._rng.integers(len(choices)))]()
 
@@ -207,14 +205,14 @@ class _Maker:
     def _mvm_requant(self) -> None:
         """A product and the requant of exactly its accumulators, as compilers write it."""
         counts = (self._product(), _COLUMNS)
-        self._write(2, self._pick(_CODES), counts)
+        self._write(2, self._pick(CODES), counts)
         self._columns(3, ElementType.I32, _BIAS, counts)
         self._columns(4, ElementType.U32, _SCALES, counts)
         self._emit(Requant(2, 0, 3, 4))
 
     def _requant(self) -> None:
         counts = self._counts()
-        self._write(0, self._pick((*_CODES, ElementType.I16)), counts)
+        self._write(0, self._pick((*CODES, ElementType.I16)), counts)
         self._read(1, self._element(), counts)
         if self._rng.random() < 0.7:
             self._columns(2, ElementType.I32, _BIAS, counts)
@@ -226,10 +224,10 @@ class _Maker:
 
     def _pair(self) -> None:
         counts = self._counts()
-        self._write(0, self._pick(_CODES), counts)
-        element = self._pick((*_CODES, ElementType.I16))
+        self._write(0, self._pick(CODES), counts)
+        element = self._pick((*CODES, ElementType.I16))
         self._read(1, element, counts)
-        self._read(2, self._pick(_CODES), counts)
+        self._read(2, self._pick(CODES), counts)
         if self._rng.random() < 0.8:
             base = 4 * int(self._rng.integers(0, 60))
             self._set(3, ElementType.U32, _SCALES + base, (3,), (4,), Space.GLOBAL)
@@ -239,9 +237,9 @@ class _Maker:
 
     def _lut(self) -> None:
         counts = self._counts()
-        element = self._pick((*_CODES, ElementType.I32))
+        element = self._pick((*CODES, ElementType.I32))
         self._write(0, element, counts)
-        self._read(1, self._pick((*_CODES, ElementType.U16)), counts)
+        self._read(1, self._pick((*CODES, ElementType.U16)), counts)
         if self._rng.random() < 0.7:
             size = element.size
             self._set(2, element, _TABLE, (256,), (size,), Space.GLOBAL)
@@ -268,7 +266,7 @@ class _Maker:
     def _softmax(self) -> None:
         counts = self._counts()
         self._write(0, ElementType.U8, counts)
-        self._read(1, self._pick(_CODES), counts)
+        self._read(1, self._pick(CODES), counts)
         if self._rng.random() < 0.8:
             self._set(2, ElementType.U32, _TABLE, (256,), (4,), Space.GLOBAL)
         else:
@@ -306,78 +304,6 @@ class _Maker:
         self._set(0, ElementType.U8, _output(self._core), (length,), (1,), Space.GLOBAL)
         self._set(1, ElementType.U8, start, (length,), (1,))
         self._emit(Store(0, 1))
-
-    def _emit(self, instruction: Instruction) -> None:
-        self._code[self._core].append(instruction)
-
-    def _pick(self, elements: tuple[ElementType, ...]) -> ElementType:
-        return elements[int(self._rng.integers(len(elements)))]
-
-    def _element(self) -> ElementType:
-        return self._pick((*_CODES, *ElementType))
-
-    def _counts(self) -> tuple[int, ...]:
-        return tuple(int(c) for c in self._rng.integers(1, 5, int(self._rng.integers(1, 4))))
-
-    def _rotated(self, counts: tuple[int, ...]) -> tuple[int, ...]:
-        """The same number of elements in other axes."""
-        return (prod(counts),) if self._rng.random() < 0.5 else counts
-
-    def _write(self, register: int, element: ElementType, counts: tuple[int, ...]) -> None:
-        """A destination: axes in any order, with gaps, no element twice."""
-        strides = [0] * len(counts)
-        span = element.size
-        for axis in self._rng.permutation(len(counts)):
-            strides[axis] = span + element.size * int(self._rng.choice([0, 0, 1]))
-            span = strides[axis] * counts[axis]
-        self._put(register, element, counts, tuple(strides), span)
-
-    def _read(self, register: int, element: ElementType, counts: tuple[int, ...]) -> None:
-        """A source: as a destination, or with repeated and overlapping elements."""
-        if self._rng.random() < 0.6:
-            self._write(register, element, counts)
-            return
-        steps = self._rng.integers(0, 5, len(counts)) * element.size
-        strides = tuple(int(s) for s in steps)
-        span = sum((c - 1) * s for c, s in zip(counts, strides, strict=True)) + element.size
-        self._put(register, element, counts, strides, span)
-
-    def _columns(
-        self, register: int, element: ElementType, base: int, counts: tuple[int, ...]
-    ) -> None:
-        """Constant parameters: one a column, one for all, or one an element."""
-        kind = int(self._rng.integers(3))
-        strides = [0] * len(counts)
-        if kind:
-            strides[-1] = 4
-        if kind == 2 and prod(counts) <= 64:
-            strides = [4 * prod(counts[axis + 1 :]) for axis in range(len(counts))]
-        self._set(register, element, base, counts, tuple(strides), Space.GLOBAL)
-
-    def _put(
-        self,
-        register: int,
-        element: ElementType,
-        counts: tuple[int, ...],
-        strides: tuple[int, ...],
-        span: int,
-    ) -> None:
-        base = int(self._rng.integers(0, (MEMORY - span) // element.size + 1)) * element.size
-        self._set(register, element, base, counts, strides)
-
-    def _set(
-        self,
-        register: int,
-        element: ElementType,
-        base: int,
-        counts: tuple[int, ...],
-        strides: tuple[int, ...],
-        space: Space = Space.LOCAL,
-    ) -> None:
-        self._emit(Stream(register, space, element, base))
-        first = 6 - len(counts)
-        for axis, (count, stride) in enumerate(zip(counts, strides, strict=True), first):
-            self._emit(Dim(register, axis, count, stride))
 
 
 def _output(core: int) -> int:

@@ -2,6 +2,30 @@
 
 from __future__ import annotations
 
-from . import boundary, elementwise, movement, pooling, product
+from . import (
+    boundary,
+    dot,
+    elementwise,
+    embedding,
+    host,
+    movement,
+    normalize,
+    pooling,
+    product,
+    reduce,
+    select,
+)
 
-__all__ = ["boundary", "elementwise", "movement", "pooling", "product"]
+__all__ = [
+    "boundary",
+    "dot",
+    "elementwise",
+    "embedding",
+    "host",
+    "movement",
+    "normalize",
+    "pooling",
+    "product",
+    "reduce",
+    "select",
+]

@@ -1,17 +1,22 @@
-"""Operators that only move codes: reshape, transpose, slice, pad, concatenate."""
+"""Operators that only move codes: reshape, transpose, slice, pad, gather, concatenate."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from imcc.isa.instructions import Fill, Lut
 
+from ...ir.ops.dilate import Dilate
+from ...ir.ops.indexing import Gather
 from ...ir.ops.quantized import QConcat
-from ...ir.ops.shape import Pad, Reshape, Slice, Transpose
+from ...ir.ops.shape import Expand, Pad, Reshape, Slice, Transpose
 from ...ir.requant import quantize
 from ...schedule.task import Task
 from ..emitter import Emitter, emits
-from ..view import View, logical_order, memory_order
+from ..index_blocks import index_blocks
+from ..view import View, logical_order, memory_order, walkable
 
 
 @emits(Reshape)
@@ -54,13 +59,52 @@ def emit_pad(emitter: Emitter, task: Task) -> None:
     assert quant is not None
     source = emitter.operand(task, 0)
     target = emitter.prepare(task.node.result, task.core)
-    order = memory_order(len(target.shape))
-    code = emitter.core(task.core)
-    fill = quantize(np.asarray(op.value, np.float32), quant)
-    code.emit(Fill(code.stream(target.stream(order)), int(fill)))
-    for axis, (start, count) in enumerate(zip(op.pads_begin, source.shape, strict=True)):
-        target = target.narrow(axis, start, count)
-    emitter.copy(task.core, target.stream(order), source.stream(order))
+    _fill(emitter, task.core, target, int(quantize(np.asarray(op.value, np.float32), quant)))
+    for axis, (begin, end) in enumerate(zip(op.pads_begin, op.pads_end, strict=True)):
+        count = source.shape[axis] + min(begin, 0) + min(end, 0)
+        source = source.narrow(axis, max(-begin, 0), count)
+        target = target.narrow(axis, max(begin, 0), count)
+    _copy(emitter, task.core, target, source)
+
+
+@emits(Dilate)
+def emit_dilate(emitter: Emitter, task: Task) -> None:
+    """Fill the result with zeros, then copy the operand into it with steps."""
+    op, quant = task.node.op, task.node.result.type.quant
+    assert isinstance(op, Dilate)
+    assert quant is not None
+    source = emitter.operand(task, 0)
+    target = emitter.prepare(task.node.result, task.core)
+    _fill(emitter, task.core, target, quant.zero_point[0])
+    for axis, step in enumerate(op.strides, 2):
+        target = target.narrow(axis, 0, source.shape[axis], step)
+    _copy(emitter, task.core, target, source)
+
+
+@emits(Expand)
+def emit_expand(emitter: Emitter, task: Task) -> None:
+    """Copy elements again and again: strides of 0."""
+    source = emitter.operand(task, 0)
+    _copy_all(emitter, task, source.broadcast(task.node.result.type.shape))
+
+
+@emits(Gather)
+def emit_gather(emitter: Emitter, task: Task) -> None:
+    """A copy for each regular block of indices along an axis."""
+    op, node = task.node.op, task.node
+    assert isinstance(op, Gather)
+    axis, positions = op.axis, emitter.graph.constants[node.operands[1].name]
+    source = emitter.operand(task, 0)
+    target = emitter.prepare(node.result, task.core)
+    order = _unfolded(memory_order(len(target.shape)), axis)
+    start = 0
+    for block in index_blocks(positions.tolist()):
+        to = target.narrow(axis, start, 1)
+        to = to.unfold(axis, (block.outer, block.inner), (block.inner, 1))
+        at = source.narrow(axis, block.first, 1)
+        at = at.unfold(axis, (block.outer, block.outer_step), (block.inner, block.inner_step))
+        start += block.outer * block.inner
+        _copy(emitter, task.core, to, at, order)
 
 
 @emits(QConcat)
@@ -78,19 +122,34 @@ def emit_concat(emitter: Emitter, task: Task) -> None:
         part = target.narrow(op.axis, start, source.shape[op.axis])
         start += source.shape[op.axis]
         if table is None:
-            emitter.copy(task.core, part.stream(order), source.stream(order))
+            _copy(emitter, task.core, part, source)
             continue
         loaded = emitter.load(task.core, task.address(f"table{index}", task.core), table)
-        code.emit(
-            Lut(
-                code.stream(part.stream(order)),
-                code.stream(source.stream(order)),
-                code.stream(loaded),
-            )
-        )
+        for to, at in walkable(order, part, source):
+            streams = (to.stream(order), at.stream(order), loaded)
+            code.emit(Lut(*(code.stream(stream) for stream in streams)))
 
 
 def _copy_all(emitter: Emitter, task: Task, source: View) -> None:
-    target = emitter.prepare(task.node.result, task.core)
-    order = memory_order(len(target.shape))
-    emitter.copy(task.core, target.stream(order), source.stream(order))
+    _copy(emitter, task.core, emitter.prepare(task.node.result, task.core), source)
+
+
+def _copy(
+    emitter: Emitter, core: int, target: View, source: View, order: Sequence[int] = ()
+) -> None:
+    """Copy between views of one shape, in the memory order of the target by default."""
+    order = order or memory_order(len(target.shape))
+    for to, at in walkable(order, target, source):
+        emitter.copy(core, to.stream(order), at.stream(order))
+
+
+def _fill(emitter: Emitter, core: int, target: View, value: int) -> None:
+    order, code = memory_order(len(target.shape)), emitter.core(core)
+    for (part,) in walkable(order, target):
+        code.emit(Fill(code.stream(part.stream(order)), value))
+
+
+def _unfolded(order: Sequence[int], axis: int) -> tuple[int, ...]:
+    """An order of axes where `axis` has become two."""
+    both = {axis: (axis, axis + 1)}
+    return tuple(new for a in order for new in both.get(a, (a + (a > axis),)))

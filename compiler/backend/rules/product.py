@@ -95,7 +95,8 @@ def _parameters(emitter: Emitter, node: Node) -> tuple[NDArray[np.int32], NDArra
     assert x.type.quant is not None
     axes = 0 if isinstance(op.product, QMatMul) else tuple(range(1, weights.ndim))
     sums = weights.astype(np.int64).sum(axis=axes)
-    folded = bias.astype(np.int64) - x.type.quant.zero_point[0] * sums
+    zeros = (x.type.quant.zero_point[0] * sums) << op.product.shift
+    folded = bias.astype(np.int64) - zeros
     types = [operand.type for operand in node.operands]
     scales = np.broadcast_to(op.product.accumulator_scale(types), folded.shape)
     return folded.astype(np.int32), scale_words(scales, op.product.requant)
@@ -140,16 +141,21 @@ def _reduce(streams: _Streams, block: Block) -> list[tuple[int, Instruction]]:
 
 
 def _finish(streams: _Streams, block: Block) -> list[tuple[int, Instruction]]:
-    """Requantize on the reducer, straight into the result if it lies there."""
+    """Requantize on the reducer, straight into the result if it lies there.
+
+    Sums that count bits of the bias below one are doubled as often before.
+    """
     emitter, task, reducer = streams.emitter, block.task, block.reducer
     op = task.node.op
     assert isinstance(op, Tiled)
     emitter.core(reducer).stage(output_stage(op.product.requant))
     total, (bias, scale) = streams.accumulators("acc", reducer), streams.parameters()
+    doubled = [(reducer, Accumulate(total, total, total))] * op.product.shift
     if reducer == task.core:
-        return [(reducer, Requant(streams.result(), total, bias, scale))]
+        return [*doubled, (reducer, Requant(streams.result(), total, bias, scale))]
     codes = streams.codes()
     return [
+        *doubled,
         (reducer, Requant(codes, total, bias, scale)),
         (reducer, Send(codes, task.core, 0)),
         (task.core, Recv(streams.result(), reducer, 0)),

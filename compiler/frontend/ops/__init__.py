@@ -7,6 +7,7 @@ from . import attention as attention
 from . import carried_state as carried_state
 from . import cast as cast
 from . import constants as constants
+from . import contrib as contrib
 from . import control_flow as control_flow
 from . import einsum as einsum
 from . import elementwise as elementwise
@@ -21,6 +22,7 @@ from . import normalization as normalization
 from . import normalizers as normalizers
 from . import pooling as pooling
 from . import products as products
+from . import qonnx as qonnx
 from . import qoperator as qoperator
 from . import quant as quant
 from . import recurrent as recurrent

@@ -14,7 +14,7 @@ from ...ir.ops.binary import Add, Div, Mul, Sub
 from ...ir.ops.shape import Reshape
 from ...ir.ops.unary import Affine, Clip
 from ..conversion import Conversion
-from ..registry import Result, converts
+from ..registry import Form, Result, converts
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def _computed_rank(conversion: Conversion) -> int:
     return max((conversion.type(i).rank for i in computed), default=0)
 
 
-@converts("Add", "Sub", "Mul", "Div", constraints=(samples_alone,))
+@converts("Add", "Sub", "Mul", "Div", form=Form.SHARED, constraints=(samples_alone,))
 def arithmetic(conversion: Conversion) -> Result:
     """Element-wise arithmetic."""
     kind = _OPERATORS[conversion.node.op_type]
@@ -73,7 +73,7 @@ def arithmetic(conversion: Conversion) -> Result:
     return conversion.emit(kind.op, a, b)
 
 
-@converts("Sum", constraints=(samples_alone,))
+@converts("Sum", form=Form.SHARED, constraints=(samples_alone,))
 def sum_of(conversion: Conversion) -> Result:
     """A chain of additions."""
     values = [conversion.value(index) for index in range(len(conversion.operands))]
@@ -84,14 +84,14 @@ def sum_of(conversion: Conversion) -> Result:
     return total
 
 
-@converts("Max", constraints=(scalar_bound,))
+@converts("Max", form=Form.SHARED, constraints=(scalar_bound,))
 def maximum(conversion: Conversion) -> Value:
     """The larger of x and a number."""
     x, bound = _bound(conversion)
     return conversion.emit(Clip(bound, inf), x)
 
 
-@converts("Min", constraints=(scalar_bound,))
+@converts("Min", form=Form.SHARED, constraints=(scalar_bound,))
 def minimum(conversion: Conversion) -> Value:
     """The smaller of x and a number."""
     x, bound = _bound(conversion)

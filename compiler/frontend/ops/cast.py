@@ -12,7 +12,7 @@ from ..registry import Form, Result, converts
 from ..tensors import numpy_type, type_name
 
 
-@converts("Cast", form=Form.WHOLE)
+@converts("Cast", form=Form.BOTH)
 def cast(conversion: Conversion) -> Result:
     """To a type of the IR."""
     conversion.ignore("saturate", "round_mode")  # they speak of float8 only

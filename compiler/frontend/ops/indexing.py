@@ -7,6 +7,7 @@ from onnx import AttributeProto
 
 from ...ir.graph import Value
 from ...ir.op import Array
+from ...ir.ops.embedding import Embedding
 from ...ir.ops.indexing import (
     Gather,
     GatherElements,
@@ -19,7 +20,7 @@ from ...ir.ops.indexing import (
     TopK,
     Triangle,
 )
-from ...ir.ops.shape import Reshape
+from ...ir.ops.shape import Reshape, Transpose
 from ..conversion import Conversion, Rejection, normal_axis
 from ..registry import Form, Result, converts
 
@@ -30,6 +31,34 @@ def gather(conversion: Conversion) -> Value:
     x = conversion.value(0)
     axis = normal_axis(conversion, conversion.integer("axis", 0), x.type.rank)
     return conversion.emit(Gather(axis), x, conversion.value(1))
+
+
+def constant_table_or_indices(conversion: Conversion) -> str | None:
+    """Of data and indices one is constant, and no sample is chosen by index."""
+    if conversion.is_constant(0) == conversion.is_constant(1):
+        return "of computed data by computed indices"
+    if not conversion.builder.batched:
+        return None
+    along = normal_axis(conversion, conversion.integer("axis", 0), conversion.type(0).rank)
+    if conversion.is_constant(0):
+        return f"from a constant along axis {along}" if along else None
+    return None if along else "along axis 0, which is the batch"
+
+
+@converts("Gather", form=Form.SHARED, constraints=(constant_table_or_indices,))
+def gather_or_embed(conversion: Conversion) -> Value:
+    """Slices by constant indices, or rows of a constant table."""
+    if not conversion.is_constant(0):
+        return gather(conversion)
+    table, indices = conversion.array(0, "data"), conversion.value(1)
+    axis = normal_axis(conversion, conversion.integer("axis", 0), table.ndim)
+    if axis == 0:
+        return conversion.emit(Embedding(), conversion.value(0), indices)
+    rows = conversion.constant(np.moveaxis(table, axis, 0), conversion.node.proto.input[0])
+    found = conversion.emit(Embedding(), rows, indices, step="rows")
+    count = indices.type.rank
+    before, after = range(count, count + axis), range(count + axis, found.type.rank)
+    return conversion.emit(Transpose((*before, *range(count), *after)), found)
 
 
 @converts("GatherElements", form=Form.WHOLE)

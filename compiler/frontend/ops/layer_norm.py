@@ -11,13 +11,20 @@ from ..registry import Form, Result, converts
 from .rules import emit_results
 
 
+def samples_apart(conversion: Conversion) -> str | None:
+    """Axis 0 is not normalized, since it is the batch."""
+    rank = conversion.type(0).rank
+    axis = normal_axis(conversion, conversion.integer("axis", -1), rank)
+    return "over axis 0, which is the batch" if conversion.builder.batched and not axis else None
+
+
 def float32_statistics(conversion: Conversion) -> str | None:
     """Statistics are computed in float32: attribute stash_type is 1."""
     kind = conversion.integer("stash_type", 1)
     return f"with attribute stash_type = {kind}" if kind != 1 else None
 
 
-@converts("LayerNormalization", form=Form.WHOLE, constraints=(float32_statistics,))
+@converts("LayerNormalization", form=Form.BOTH, constraints=(float32_statistics, samples_apart))
 def layer_normalization(conversion: Conversion) -> Result | tuple[Result, ...]:
     """Normalization over trailing axes, with mean and inverse deviation where they are read."""
     x = conversion.value(0)
@@ -29,7 +36,7 @@ def layer_normalization(conversion: Conversion) -> Result | tuple[Result, ...]:
     return emit_results(conversion, LayerNormalization(axis, epsilon, True), operands, 3)
 
 
-@converts("RMSNormalization", form=Form.WHOLE, constraints=(float32_statistics,))
+@converts("RMSNormalization", form=Form.BOTH, constraints=(float32_statistics, samples_apart))
 def rms_normalization(conversion: Conversion) -> Value:
     """Normalization by the root of the mean square over trailing axes."""
     x = conversion.value(0)
@@ -38,7 +45,7 @@ def rms_normalization(conversion: Conversion) -> Value:
     return conversion.emit(op, x, conversion.value(1))
 
 
-@converts("InstanceNormalization", form=Form.WHOLE)
+@converts("InstanceNormalization", form=Form.BOTH)
 def instance_normalization(conversion: Conversion) -> Value:
     """A group for each channel."""
     operands = [conversion.value(index) for index in range(3)]
@@ -48,14 +55,14 @@ def instance_normalization(conversion: Conversion) -> Value:
     return conversion.emit(op, *operands)
 
 
-@converts("GroupNormalization", since=21, form=Form.WHOLE, constraints=(float32_statistics,))
+@converts("GroupNormalization", since=21, form=Form.BOTH, constraints=(float32_statistics,))
 def group_normalization(conversion: Conversion) -> Value:
     """Groups of channels, with a scale and a bias for each channel."""
     operands = [conversion.value(index) for index in range(3)]
     return conversion.emit(_grouped(conversion), *operands)
 
 
-@converts("GroupNormalization", since=18, form=Form.WHOLE)
+@converts("GroupNormalization", since=18, form=Form.BOTH)
 def group_normalization_by_group(conversion: Conversion) -> Value:
     """Groups of channels, with a constant scale and bias for each group."""
     op, x = _grouped(conversion), conversion.value(0)

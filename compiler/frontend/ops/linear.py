@@ -7,11 +7,11 @@ import numpy as np
 from ...ir.graph import Value
 from ...ir.op import Array
 from ...ir.ops.binary import Add
-from ...ir.ops.linear import Conv, MatMul
+from ...ir.ops.linear import Conv, MatMul, MatrixProduct
 from ...ir.ops.shape import Reshape, Transpose
 from ...ir.ops.unary import Affine
 from ..conversion import Conversion, Rejection
-from ..registry import converts
+from ..registry import Form, converts
 from .windows import explicit_pads, spatial_rank, window_ints
 
 
@@ -30,10 +30,13 @@ def constant_matrix(conversion: Conversion) -> str | None:
     return None if conversion.is_constant(1) else "with a computed matrix"
 
 
-def one_constant_operand(conversion: Conversion) -> str | None:
-    """One of the two operands is constant."""
-    constant = conversion.is_constant(0) or conversion.is_constant(1)
-    return None if constant else "of two computed operands"
+def stacks_of_matrices(conversion: Conversion) -> str | None:
+    """One of the operands is constant, or both have the same number of axes, at least three."""
+    if conversion.is_constant(0) or conversion.is_constant(1):
+        return None
+    ranks = [conversion.type(index).rank for index in (0, 1)]
+    fits = ranks[0] == ranks[1] > 2
+    return None if fits else f"of computed operands with {ranks[0]} and {ranks[1]} axes"
 
 
 def plain_first_operand(conversion: Conversion) -> str | None:
@@ -64,7 +67,7 @@ def conv(conversion: Conversion) -> Value:
     return conversion.emit(op, *operands)
 
 
-@converts("Gemm", constraints=(constant_matrix, plain_first_operand))
+@converts("Gemm", form=Form.SHARED, constraints=(constant_matrix, plain_first_operand))
 def gemm(conversion: Conversion) -> Value:
     """``alpha * x @ B + beta * C``: factors go into the constants."""
     alpha, beta = conversion.real("alpha", 1.0), conversion.real("beta", 1.0)
@@ -124,9 +127,11 @@ def _scaled(array: Array, factor: float) -> Array:
     return array if factor == 1 else array * np.float32(factor)
 
 
-@converts("MatMul", constraints=(one_constant_operand,))
+@converts("MatMul", form=Form.SHARED, constraints=(stacks_of_matrices,))
 def matmul(conversion: Conversion) -> Value:
-    """Product with a constant on either side."""
+    """Product with a constant on either side, or of two stacks of computed matrices."""
+    if not (conversion.is_constant(0) or conversion.is_constant(1)):
+        return conversion.emit(MatrixProduct(), conversion.value(0), conversion.value(1))
     if conversion.is_constant(0):
         return _matmul_from_left(conversion)
     x, weights = conversion.value(0), conversion.floats(1, "weights")

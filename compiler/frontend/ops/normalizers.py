@@ -11,7 +11,6 @@ from ...ir.graph import Value
 from ...ir.ops.binary import Add, Div, Mul, Sub
 from ...ir.ops.compare import Compare, Relation
 from ...ir.ops.logic import Where
-from ...ir.ops.math import Function, Math
 from ...ir.ops.normalization import (
     AlongAxis,
     BatchNormalization,
@@ -20,11 +19,14 @@ from ...ir.ops.normalization import (
     LogSoftmax,
     Softmax,
 )
+from ...ir.ops.normalize import Normalize
 from ...ir.ops.reduce import Reduce, Reduction
 from ...ir.ops.shape import Reshape
 from ..conversion import Conversion, normal_axes, normal_axis
 from ..registry import Form, Result, converts
 from .normalization import statistics_per_channel
+
+_DEVIATION = 1e-9  # what MeanVarianceNormalization adds to the deviation
 
 _ALONG: dict[str, Callable[[int], AlongAxis]] = {
     "Softmax": Softmax,
@@ -71,8 +73,11 @@ def lp_normalization(conversion: Conversion) -> Value:
     axis = normal_axis(conversion, conversion.integer("axis", -1), x.type.rank)
     if p not in (1, 2):
         raise conversion.reject(f"with p = {p}", "allowed are 1 and 2")
-    reduction = Reduction.L1 if p == 1 else Reduction.L2
-    norm = conversion.emit(Reduce(reduction, (axis,)), x, step="norm")
+    if p == 2:
+        rows = conversion.emit(Normalize((axis,), 0.0, False), x, step="rows")
+        length = x.type.shape[axis] ** -0.5
+        return conversion.emit(Mul(), rows, _number(conversion, x, length))
+    norm = conversion.emit(Reduce(Reduction.L1, (axis,)), x, step="norm")
     zero, one = (_number(conversion, x, number) for number in (0, 1))
     absent = conversion.emit(Compare(Relation.EQUAL), norm, zero, step="absent")
     divisor = conversion.emit(Where(), absent, one, norm, step="divisor")
@@ -85,14 +90,7 @@ def mean_variance(conversion: Conversion) -> Value:
     x = conversion.value(0)
     given = conversion.ints("axes")
     axes = normal_axes(conversion, (0, 2, 3) if given is None else given, x.type.rank)
-    mean = conversion.emit(Reduce(Reduction.MEAN, axes), x, step="mean")
-    centered = conversion.emit(Sub(), x, mean, step="centered")
-    squares = conversion.emit(Mul(), centered, centered, step="squares")
-    variance = conversion.emit(Reduce(Reduction.MEAN, axes), squares, step="variance")
-    deviation = conversion.emit(Math(Function.SQRT), variance, step="deviation")
-    bound = _number(conversion, x, 1e-9)
-    divisor = conversion.emit(Add(), deviation, bound, step="divisor")
-    return conversion.emit(Div(), centered, divisor)
+    return conversion.emit(Normalize(axes, _DEVIATION**2), x)
 
 
 @converts("BatchNormalization", form=Form.WHOLE, constraints=(statistics_per_channel,))

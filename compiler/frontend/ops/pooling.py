@@ -25,9 +25,9 @@ def dense_window(conversion: Conversion) -> str | None:
 
 def keeps_batch(conversion: Conversion) -> str | None:
     """The mean is taken over named axes other than the batch axis."""
-    axes = _axes(conversion)
+    axes, identity = _axes(conversion), conversion.integer("noop_with_empty_axes", 0)
     if not axes:
-        return "over all axes" if not conversion.integer("noop_with_empty_axes", 0) else None
+        return None if identity else "over all axes"
     return "over axis 0" if 0 in normal_axes(conversion, axes, conversion.type(0).rank) else None
 
 
@@ -44,7 +44,7 @@ def max_pool(conversion: Conversion) -> Value:
     return conversion.emit(MaxPool(kernel, strides, pads, dilations, ceil), x)
 
 
-@converts("AveragePool", constraints=(spatial_rank, dense_window))
+@converts("AveragePool", form=Form.SHARED, constraints=(spatial_rank, dense_window))
 def average_pool(conversion: Conversion) -> Value:
     """Mean of each window; a window that is the whole input becomes the global mean."""
     x = conversion.value(0)

@@ -19,7 +19,7 @@ from ...ir.requant import dequantize
 from ..conversion import Conversion, Operand, Rejection
 from ..dequantized import Codes, constant_codes
 from ..inputs import tensor_quantization
-from ..registry import converts, find_converter
+from ..registry import Form, converts, find_converter
 
 _MICROSOFT = "com.microsoft::"
 
@@ -71,6 +71,7 @@ def channels_first(conversion: Conversion) -> str | None:
     "QLinearConv",
     "QLinearMatMul",
     *(f"{_MICROSOFT}{name}" for name in _FORMS if name not in ("QLinearConv", "QLinearMatMul")),
+    form=Form.SHARED,
     constraints=(constant_parameters, channels_first),
 )
 def qlinear(conversion: Conversion) -> Value:
@@ -84,7 +85,7 @@ def qlinear(conversion: Conversion) -> Value:
     return _quantized(conversion, real, form.output)
 
 
-@converts(f"{_MICROSOFT}QLinearConcat")
+@converts(f"{_MICROSOFT}QLinearConcat", form=Form.SHARED)
 def qlinear_concat(conversion: Conversion) -> Value:
     """Concat of real values; its first two operands are the parameters of the result."""
     operands = [_dequantized(conversion, start) for start in range(2, len(conversion.operands), 3)]
@@ -108,7 +109,8 @@ def _dequantized(conversion: Conversion, start: int) -> Operand | Codes:
         return codes
     x = conversion.value(start)
     quant = x.type.quant
-    if quant is None or tensor_quantization(scale, zero, quant.signed) != quant:
+    given = None if quant is None else tensor_quantization(scale, zero, quant.signed)
+    if quant is None or given is None or replace(given, bits=quant.bits) != quant:
         raise conversion.reject("with another scale than its operand has", "both must be the same")
     name = conversion.name(f"real{start}")
     return conversion.builder.add(Dequantize(), (x,), name, (conversion.node.label,))

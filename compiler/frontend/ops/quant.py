@@ -5,15 +5,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import inf
+
 import numpy as np
 
 from ...ir.graph import Value
 from ...ir.op import Array
 from ...ir.ops.quant import Dequantize, Quantize
+from ...ir.ops.unary import Clip
 from ..conversion import Conversion, Rejection, normal_axis
 from ..dequantized import constant_codes
 from ..inputs import tensor_quantization
-from ..registry import converts, folds
+from ..registry import Form, converts, folds
+from .rules import scalar
 
 # onnxruntime's own, from before ONNX had 4 and 16 bits.
 _MICROSOFT = "com.microsoft::"
@@ -46,10 +51,16 @@ def codes_with_scale(conversion: Conversion) -> str | None:
         return "of a tensor that is not quantized"
     zero = conversion.array(2, "zero point") if conversion.has(2) else None
     here = tensor_quantization(conversion.array(1, "scale"), zero, quant.signed)
-    return None if here == quant else "with another scale than the codes have"
+    same = here is not None and replace(here, bits=quant.bits) == quant
+    return None if same else "with another scale than the codes have"
 
 
-@converts("QuantizeLinear", f"{_MICROSOFT}QuantizeLinear", constraints=(one_scale, byte_codes))
+@converts(
+    "QuantizeLinear",
+    f"{_MICROSOFT}QuantizeLinear",
+    form=Form.SHARED,
+    constraints=(one_scale, byte_codes),
+)
 def quantize_linear(conversion: Conversion) -> Value:
     """Codes of an activation."""
     conversion.ignore("axis", "saturate")
@@ -62,13 +73,49 @@ def quantize_linear(conversion: Conversion) -> Value:
 
 
 @converts(
-    "DequantizeLinear", f"{_MICROSOFT}DequantizeLinear", constraints=(one_scale, codes_with_scale)
+    "DequantizeLinear",
+    f"{_MICROSOFT}DequantizeLinear",
+    form=Form.SHARED,
+    constraints=(one_scale, codes_with_scale),
 )
 def dequantize_linear(conversion: Conversion) -> Value:
     """Real values of an activation's codes."""
     conversion.ignore("axis")
     _expect_plain(conversion)
     return conversion.emit(Dequantize(), conversion.value(0))
+
+
+def clipped_codes(conversion: Conversion) -> Value:
+    """Clip of codes, as Brevitas writes narrower ones: what is quantized is clipped before."""
+    codes = conversion.value(0)
+    quantize, quant = conversion.builder.producer(codes), codes.type.quant
+    if quantize is None or not isinstance(quantize.op, Quantize) or quant is None:
+        raise conversion.reject("of codes", "a QuantizeLinear stands before it")
+    low, high = (_code_bound(conversion, index) for index in (1, 2))
+    low = quant.low if low is None else max(low, quant.low)
+    high = quant.high if high is None else min(high, quant.high)
+    if low > high:
+        raise conversion.reject(f"of codes to {low}..{high}", "bounds leave no code")
+    magnitude = max(high.bit_length(), (-low - 1).bit_length() if low < 0 else 0, 1)
+    narrow = replace(quant, bits=magnitude + quant.signed)
+    bounds = ((bound - quant.zero_point[0]) * quant.scale[0] for bound in (low, high))
+    real = conversion.emit(Clip(*bounds), quantize.operands[0], step="clipped")
+    return conversion.emit(Quantize(narrow), real)
+
+
+@folds("Clip")
+def fold_clip(conversion: Conversion) -> Array:
+    """Constants between two numbers, integers among them: codes of weights."""
+    x = conversion.array(0, "operand")
+    low, high = (
+        conversion.array(index, "bounds").reshape(-1)[0] if conversion.has(index) else default
+        for index, default in ((1, conversion.real("min", -inf)), (2, conversion.real("max", inf)))
+    )
+    return np.asarray(np.minimum(np.maximum(x, low), high), x.dtype)
+
+
+def _code_bound(conversion: Conversion, index: int) -> int | None:
+    return scalar(conversion, index, "bounds") if conversion.has(index) else None
 
 
 @folds("DequantizeLinear", f"{_MICROSOFT}DequantizeLinear")

@@ -17,8 +17,9 @@ from ...ir.ops.unary import (
     Sigmoid,
     Tanh,
 )
-from ..conversion import Conversion, Operand
+from ..conversion import Conversion
 from ..registry import Form, Result, converts
+from .quant import clipped_codes
 
 
 def scalar_slope(conversion: Conversion) -> str | None:
@@ -51,7 +52,7 @@ def leaky_relu(conversion: Conversion) -> Value:
     return conversion.emit(LeakyRelu(conversion.real("alpha", 0.01)), conversion.value(0))
 
 
-@converts("PRelu", constraints=(scalar_slope,))
+@converts("PRelu", form=Form.SHARED, constraints=(scalar_slope,))
 def prelu(conversion: Conversion) -> Value:
     """With one slope this is a leaky ReLU."""
     slope = float(conversion.floats(1, "slope").reshape(-1)[0])
@@ -71,7 +72,7 @@ def hard_swish(conversion: Conversion) -> Value:
     return conversion.emit(HardSwish(), conversion.value(0))
 
 
-@converts("Neg")
+@converts("Neg", form=Form.SHARED)
 def neg(conversion: Conversion) -> Value:
     """``-x``."""
     return conversion.emit(Affine(-1.0, 0.0), conversion.value(0))
@@ -84,9 +85,11 @@ def clip_by_attributes(conversion: Conversion) -> Value:
     return conversion.emit(Clip(low, high), conversion.value(0))
 
 
-@converts("Clip", since=11)
+@converts("Clip", since=11, form=Form.SHARED)
 def clip(conversion: Conversion) -> Value:
     """Bounds are constant operands."""
+    if conversion.value(0).type.quant is not None:
+        return clipped_codes(conversion)
     low, high = _bound(conversion, 1, -inf), _bound(conversion, 2, inf)
     return conversion.emit(Clip(low, high), conversion.value(0))
 
@@ -106,22 +109,11 @@ def identity(conversion: Conversion) -> Result:
     return conversion.operand(0)
 
 
-@converts("Dropout")
+@converts("Dropout", form=Form.SHARED)
 def dropout(conversion: Conversion) -> Result:
     """Nothing happens in inference: no node."""
     conversion.ignore("ratio", "seed")
     conversion.has(1)  # the ratio means nothing in inference
     if conversion.has(2) and np.any(conversion.array(2, "training_mode")):
         raise conversion.reject("in training mode", "only inference is compiled")
-    return conversion.operand(0)
-
-
-@converts("Cast")
-def cast(conversion: Conversion) -> Operand:
-    """A cast from float32 to float32: no node."""
-    conversion.ignore("saturate", "round_mode")
-    if conversion.integer("to", 0) != 1:
-        raise conversion.reject(
-            "of a computed tensor to another type", "activations are float32", "IMC0405"
-        )
     return conversion.operand(0)

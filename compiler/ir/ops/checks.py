@@ -77,6 +77,12 @@ def expect_vector(type_: TensorType, extent: int, what: str) -> None:
         raise OpError(f"{what} has shape {list(type_.shape)}, needed is [{extent}]")
 
 
+def broadcasts(shape: tuple[int, ...], to: tuple[int, ...]) -> bool:
+    """Whether NumPy broadcasts a shape to the other without changing that one."""
+    fits = zip(shape[::-1], to[::-1], strict=False)
+    return len(shape) <= len(to) and all(own in (1, extent) for own, extent in fits)
+
+
 def expect_lengths(attributes: dict[str, Sequence[object]], length: int) -> None:
     """Each of the named attributes has `length` elements."""
     for name, value in attributes.items():

@@ -46,6 +46,10 @@ class Equation:
             raise OpError(f"operand {index} has {rank} axes, the equation names {len(term)}")
         return _spread(term, unnamed)
 
+    def result_names(self, unnamed: int) -> tuple[str, ...]:
+        """A name for each axis of the result, of which so many are not named."""
+        return _spread(self.result, unnamed)
+
 
 @op("einsum", Stage.FLOAT)
 class Einsum(Op):
@@ -68,7 +72,7 @@ class Einsum(Op):
                 if extents.setdefault(name, extent) not in (1, extent) and extent != 1:
                     raise OpError(f"axis '{name}' has extents {extents[name]} and {extent}")
                 extents[name] = max(extents[name], extent)
-        result = _spread(equation.result, unnamed)
+        result = equation.result_names(unnamed)
         missing = sorted(set(result) - extents.keys())
         if missing:
             raise OpError(f"the result names axes {missing} that no operand has")
@@ -81,7 +85,7 @@ class Einsum(Op):
             sum(name.isdigit() for name in equation.expanded(index, type_.rank))
             for index, type_ in enumerate(operands)
         )
-        result = _spread(equation.result, unnamed)
+        result = equation.result_names(unnamed)
         for index, type_ in enumerate(operands):
             names = equation.expanded(index, type_.rank)
             if type_.shape[:1] == (1,) and names[:1] != result[:1]:

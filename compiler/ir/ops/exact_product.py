@@ -24,14 +24,18 @@ def largest_code(params: QuantParams) -> int:
     return max(params.high - zero, zero - params.low)
 
 
-def accumulator_bound(params: QuantParams, weights: Array, bias: Array, axis: int) -> int:
+def accumulator_bound(
+    params: QuantParams, weights: Array, bias: Array, axis: int, shift: int = 0
+) -> int:
     """Largest magnitude that an accumulator can take, for any input codes.
 
-    `axis` is the axis of the output channels in `weights`.
+    `axis` is the axis of the output channels in `weights`; sums of products count `shift` bits
+    higher than the bias.
     """
     others = tuple(a for a in range(weights.ndim) if a != axis)
     sums = np.abs(weights.astype(np.int64)).sum(axis=others)
-    return int(np.max(largest_code(params) * sums + np.abs(bias.astype(np.int64))))
+    products = (largest_code(params) * sums) << shift
+    return int(np.max(products + np.abs(bias.astype(np.int64))))
 
 
 def exact_type(bound: int) -> np.dtype[np.floating]:
@@ -39,19 +43,31 @@ def exact_type(bound: int) -> np.dtype[np.floating]:
     return np.dtype(np.float32 if bound < 1 << 24 else np.float64)
 
 
-def matmul(x: Array, params: QuantParams, weights: Array, bias: Array) -> NDArray[np.floating]:
-    """Accumulators ``(x - zero_point) @ weights + bias`` of codes ``x[..., K]``."""
-    dtype = exact_type(accumulator_bound(params, weights, bias, axis=1))
+def matmul(
+    x: Array, params: QuantParams, weights: Array, bias: Array, shift: int = 0
+) -> NDArray[np.floating]:
+    """Accumulators ``((x - zero_point) @ weights) * 2^shift + bias`` of codes ``x[..., K]``."""
+    dtype = exact_type(accumulator_bound(params, weights, bias, 1, shift))
     centred = x.astype(dtype) - dtype.type(params.zero_point[0])
-    return np.asarray(centred @ weights.astype(dtype) + bias.astype(dtype))
+    products = centred @ weights.astype(dtype)
+    return np.asarray(products * dtype.type(1 << shift) + bias.astype(dtype))
 
 
 def convolve(
-    x: Array, params: QuantParams, weights: Array, bias: Array, windows: Windows, group: int
+    x: Array,
+    params: QuantParams,
+    weights: Array,
+    bias: Array,
+    windows: Windows,
+    group: int,
+    shift: int = 0,
 ) -> NDArray[np.floating]:
-    """Accumulators of a grouped N-D convolution of codes ``x[B, C, *spatial]``."""
-    dtype = exact_type(accumulator_bound(params, weights, bias, axis=0))
-    kernels = weights.astype(dtype)
+    """Accumulators of a grouped N-D convolution of codes ``x[B, C, *spatial]``.
+
+    The sums of products are multiplied by ``2^shift`` before the bias is added.
+    """
+    dtype = exact_type(accumulator_bound(params, weights, bias, 0, shift))
+    kernels = weights.astype(dtype) * dtype.type(1 << shift)
     offset = bias.astype(dtype).reshape(-1, *(1 for _ in windows.kernel))
     step = max(1, _CHUNK // max(1, x[0].size))
     parts = []

@@ -1,4 +1,4 @@
-"""Elements by index: gathering, scattering, sorting. No axis is a batch here.
+"""Elements by index: gathering, scattering, sorting.
 
 Indices may be negative, counted from the end; such out of range raise `InputError`.
 """
@@ -11,9 +11,10 @@ from enum import StrEnum
 import numpy as np
 
 from ...errors import InputError
-from ..op import Array, OpError, Stage, WholeOp, op
+from ..op import Array, Op, OpError, Stage, WholeOp, op
 from ..types import DType, TensorType
 from .checks import expect_axis, expect_count, expect_integer, expect_number, expect_same
+from .shape import expect_tensor_quantization
 
 
 def _positions(indices: Array, extent: int, what: str) -> Array:
@@ -31,9 +32,13 @@ def _along(indices: Array, axis: int) -> tuple[Array, ...]:
     return tuple(places)
 
 
-@op("gather", Stage.FLOAT)
-class Gather(WholeOp):
-    """Slices of x along an axis, by indices of any shape, which takes the place of the axis."""
+@op("gather", Stage.ANY)
+class Gather(Op):
+    """Slices of x along an axis, by indices of any shape, which takes the place of the axis.
+
+    Samples stay apart where x has them and the axis is another, or where the indices have them
+    and x is a table whose axis 0 they count along. Codes are gathered like other elements.
+    """
 
     axis: int
 
@@ -43,8 +48,14 @@ class Gather(WholeOp):
         x, indices = operands
         expect_integer(indices, "indices")
         expect_axis(self.axis, x.rank)
+        expect_tensor_quantization(x)
         shape = (*x.shape[: self.axis], *indices.shape, *x.shape[self.axis + 1 :])
         return (x.with_shape(shape),)
+
+    def batch_problem(self, operands: Sequence[TensorType]) -> str:
+        """Samples are not chosen by index."""
+        apart = self.axis > 0 or operands[1].shape[:1] == (1,)
+        return "" if apart else "elements are gathered along axis 0, which would be the batch"
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """As NumPy takes."""
@@ -67,6 +78,10 @@ class GatherElements(WholeOp):
         expect_axis(self.axis, x.rank)
         _expect_within(indices, x, self.axis)
         return (x.with_shape(indices.shape),)
+
+    def batch_problem(self, operands: Sequence[TensorType]) -> str:
+        """Samples are not chosen among."""
+        return "" if self.axis else "axis 0 is the batch, it is indexed here"
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """By coordinates."""
@@ -91,6 +106,10 @@ class GatherNd(WholeOp):
         if not indices.rank > self.shared or known > x.rank or leading[0] != leading[1]:
             raise OpError(f"indices {list(indices.shape)} do not fit {list(x.shape)}")
         return (x.with_shape((*indices.shape[:-1], *x.shape[known:])),)
+
+    def batch_problem(self, operands: Sequence[TensorType]) -> str:
+        """Axis 0 must be shared."""
+        return "" if self.shared else "axis 0 is the batch, it is indexed here"
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """By coordinates, after those of the shared axes."""
@@ -147,6 +166,10 @@ class ScatterElements(WholeOp):
         if indices.shape != updates.shape:
             raise OpError(f"{list(indices.shape)} indices for {list(updates.shape)} updates")
         return (x,)
+
+    def batch_problem(self, operands: Sequence[TensorType]) -> str:
+        """Samples are not chosen among."""
+        return "" if self.axis else "axis 0 is the batch, it is indexed here"
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """By coordinates."""
@@ -208,6 +231,10 @@ class OneHot(WholeOp):
         shape.insert(self.axis, self.depth)
         return (values.with_shape(tuple(shape)),)
 
+    def batch_problem(self, operands: Sequence[TensorType]) -> str:
+        """Samples are not chosen among."""
+        return "" if self.axis else "axis 0 is the batch, it is indexed here"
+
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """Compare indices with all positions."""
         indices, values = np.expand_dims(inputs[0].astype(np.int64), self.axis), inputs[1]
@@ -238,6 +265,10 @@ class TopK(WholeOp):
         shape = (*x.shape[: self.axis], self.k, *x.shape[self.axis + 1 :])
         return (x.with_shape(shape), TensorType(DType.I64, shape))
 
+    def batch_problem(self, operands: Sequence[TensorType]) -> str:
+        """Samples are not chosen among."""
+        return "" if self.axis else "axis 0 is the batch, it is indexed here"
+
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """A stable sort; for the largest of the flipped axis, read from its end."""
         x = inputs[0]
@@ -264,6 +295,10 @@ class Triangle(WholeOp):
         if operands[0].rank < 2:
             raise OpError("operand 0 is no matrix")
         return (operands[0],)
+
+    def batch_problem(self, operands: Sequence[TensorType]) -> str:
+        """Axis 0 is none of the last two."""
+        return "" if operands[0].rank > 2 else "axis 0 is the batch, it counts rows here"
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """A mask over the last two axes."""

@@ -155,12 +155,19 @@ class MatMul(Op):
 
 @op("matrix_product", Stage.FLOAT)
 class MatrixProduct(Op):
-    """``a @ b`` of two tensors of one type over the last two axes, the others broadcast."""
+    """``a @ b * factor`` of two tensors of one type over the last two axes, the others broadcast.
+
+    Integers take no factor.
+    """
+
+    factor: float = 1.0
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """As NumPy multiplies matrices."""
         expect_count(operands, 2)
         expect_number(operands)
+        if self.factor != 1 and not operands[0].dtype.is_float:
+            raise OpError(f"factor is {self.factor} for a product of {operands[0].dtype}")
         a, b = (type_.shape for type_ in operands)
         left, right = (1, *a) if len(a) == 1 else a, (*b, 1) if len(b) == 1 else b
         try:
@@ -182,4 +189,7 @@ class MatrixProduct(Op):
         a, b = inputs
         if a.dtype == np.float16:
             a, b = a.astype(np.float32), b.astype(np.float32)
-        return (np.asarray(np.matmul(a, b)).astype(inputs[0].dtype, copy=False),)
+        product = np.asarray(np.matmul(a, b))
+        if self.factor != 1:
+            product = product * product.dtype.type(self.factor)
+        return (product.astype(inputs[0].dtype, copy=False),)

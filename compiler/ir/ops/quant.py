@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
+from ...errors import InputError
 from ..op import Array, Op, OpError, Stage, op
 from ..requant import code_type, dequantize, quantize
 from ..types import DType, QuantParams, TensorType
-from .codes import byte_codes
+from .checks import expect_integer
+from .codes import TRUTH, byte_codes
 
 
 @op("quantize", Stage.ANY)
 class Quantize(Op):
-    """Codes of a float32 tensor: ``clip(rint(x / scale) + zero_point)``."""
+    """Codes of numbers: ``clip(rint(x / scale) + zero_point)``; integers become float32 first."""
 
     output: QuantParams
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Codes in the shape of the operand."""
         (x,) = operands
-        if x.dtype is not DType.F32:
-            raise OpError(f"the operand is {x.dtype}; quantize takes f32")
+        if x.quant is not None or (x.dtype.is_float and x.dtype is not DType.F32):
+            raise OpError(f"the operand is {x.dtype}; quantize takes f32 or whole numbers")
         return (TensorType(code_type(self.output), x.shape, self.output),)
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
@@ -47,27 +51,50 @@ class Dequantize(Op):
 
 @op("enter", Stage.ANY)
 class Enter(Op):
-    """Codes of a graph input, as the host gives them: nothing is computed."""
+    """Codes or indices of a graph input, as the host gives them: nothing is computed.
+
+    Truth values become the codes 0 and 1. Indices, which are integers without quantization, become
+    int32.
+    """
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
-        """The type of the operand."""
-        byte_codes(operands[0])
-        return (operands[0],)
+        """Codes of the type of the operand, or int32."""
+        (x,) = operands
+        if x.dtype is DType.BOOL:
+            return (TensorType(DType.U8, x.shape, TRUTH),)
+        if x.quant is None:
+            expect_integer(x, "indices")
+            return (TensorType(DType.I32, x.shape),)
+        byte_codes(x)
+        return (x,)
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
-        """The codes."""
-        return (inputs[0],)
+        """The codes; raises `InputError` for indices beyond 31 bits."""
+        (x,) = inputs
+        if types[0].quant is not None:
+            return (x,)
+        if types[0].dtype is DType.BOOL:
+            return (x.astype(np.uint8),)
+        limits = np.iinfo(np.int32)
+        if x.size and (x.min() < limits.min or x.max() > limits.max):
+            raise InputError(f"indices are {x.min()} to {x.max()}; they must fit int32")
+        return (x.astype(np.int32),)
 
 
 @op("leave", Stage.ANY)
 class Leave(Op):
-    """Codes of a graph output, as plain integers for the host: nothing is computed."""
+    """Codes of a graph output, as plain integers or truth values for the host.
+
+    Nothing is computed.
+    """
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
-        """Integers in the shape of the operand."""
-        byte_codes(operands[0])
-        return (TensorType(operands[0].dtype, operands[0].shape),)
+        """Truth values if the codes stand for them, else integers, in the shape of the operand."""
+        (x,) = operands
+        dtype = DType.BOOL if byte_codes(x) == TRUTH else x.dtype
+        return (TensorType(dtype, x.shape),)
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
-        """The codes."""
-        return (inputs[0],)
+        """The codes, in the type of the result."""
+        (result,) = self.infer(types)
+        return (inputs[0].astype(result.dtype.numpy, copy=False),)

@@ -69,19 +69,23 @@ def _check_product(types: Sequence[TensorType], axis: int) -> None:
         raise OpError(f"operand bias is {bias.dtype} {bias.shape}; it must be i32 ({channels},)")
 
 
-def _product_scale(types: Sequence[TensorType], requant: Requant, axis: int) -> NDArray[np.float32]:
-    """``f32(f32(sx * sw) / sy)`` of each output channel."""
+def _product_scale(
+    types: Sequence[TensorType], requant: Requant, axis: int, shift: int
+) -> NDArray[np.float32]:
+    """``f32(f32(sx * sw) / sy) * 2^-shift`` of each output channel."""
     x, weights = activation(types[0]), types[1]
     assert weights.quant is not None
     product = np.float32(x.scale[0]) * np.asarray(weights.quant.scale, np.float32)
-    return np.broadcast_to(product / requant.scale, (weights.shape[axis],))
+    scale = np.ldexp(product / requant.scale, -shift)
+    return np.broadcast_to(scale, (weights.shape[axis],))
 
 
 @op("qconv", _STAGES)
 class QConv(Op):
-    """Convolution ``requantize(sum (x - zx) * w + bias)``; x is padded with its zero point.
+    """Convolution ``requantize(2^shift * sum (x - zx) * w + bias)``; x is padded with zx.
 
-    Operands: x ``[1, C, *spatial]``, w ``[O, C / group, *kernel]``, bias ``[O]``.
+    Operands: x ``[1, C, *spatial]``, w ``[O, C / group, *kernel]``, bias ``[O]`` in units of
+    ``f32(sx * sw) * 2^-shift``.
     """
 
     strides: tuple[int, ...]
@@ -89,6 +93,7 @@ class QConv(Op):
     dilations: tuple[int, ...]
     group: int
     requant: Requant
+    shift: int = 0
 
     def windows(self, weights: TensorType) -> Windows:
         """The windows of a kernel of this type."""
@@ -111,14 +116,14 @@ class QConv(Op):
 
     def accumulator_scale(self, types: Sequence[TensorType]) -> NDArray[np.float32]:
         """Scale from accumulator to output codes of each output channel."""
-        return _product_scale(types, self.requant, axis=0)
+        return _product_scale(types, self.requant, 0, self.shift)
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """Exact accumulators, then the output stage."""
         x, weights, bias = inputs
         windows = self.windows(types[1])
         params = activation(types[0])
-        acc = exact_product.convolve(x, params, weights, bias, windows, self.group)
+        acc = exact_product.convolve(x, params, weights, bias, windows, self.group, self.shift)
         return (self.requantize(acc, types),)
 
     def requantize(self, acc: Array, types: Sequence[TensorType]) -> Array:
@@ -129,12 +134,13 @@ class QConv(Op):
 
 @op("qmatmul", _STAGES)
 class QMatMul(Op):
-    """Matrix product ``requantize((x - zx) @ w + bias)``.
+    """Matrix product ``requantize(2^shift * (x - zx) @ w + bias)``.
 
-    Operands: x ``[..., K]``, w ``[K, N]``, bias ``[N]``.
+    Operands: x ``[..., K]``, w ``[K, N]``, bias ``[N]`` in units of ``f32(sx * sw) * 2^-shift``.
     """
 
     requant: Requant
+    shift: int = 0
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Codes ``[..., N]``."""
@@ -146,11 +152,12 @@ class QMatMul(Op):
 
     def accumulator_scale(self, types: Sequence[TensorType]) -> NDArray[np.float32]:
         """Scale from accumulator to output codes of each output channel."""
-        return _product_scale(types, self.requant, axis=1)
+        return _product_scale(types, self.requant, 1, self.shift)
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """Exact accumulators, then the output stage."""
-        acc = exact_product.matmul(inputs[0], activation(types[0]), inputs[1], inputs[2])
+        x, weights, bias = inputs
+        acc = exact_product.matmul(x, activation(types[0]), weights, bias, self.shift)
         return (self.requantize(acc, types),)
 
     def requantize(self, acc: Array, types: Sequence[TensorType]) -> Array:
@@ -309,10 +316,12 @@ class QConcat(Op):
         )
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
-        """Looks the codes of each operand up, then joins."""
+        """Looks the codes of each operand up, then joins; constants count for every sample."""
+        batch = max(len(x) for x in inputs)
+        whole = [np.broadcast_to(x, (batch, *x.shape[1:])) for x in inputs]
         parts = [
             x if table is None else table.take(x)
-            for x, table in zip(inputs, self.tables(types), strict=True)
+            for x, table in zip(whole, self.tables(types), strict=True)
         ]
         return (np.concatenate(parts, axis=self.axis),)
 

@@ -138,17 +138,26 @@ class Resize(Op):
             y = y.astype(working_type(y.dtype))
         for entry in self.axes:
             extent = y.shape[entry.axis]
-            x = entry.coordinates(self.coordinates, extent)
             if nearest:
-                y = np.take(y, _nearest(x, self.rounding, extent), entry.axis)
+                y = np.take(y, self.nearest(entry, extent), entry.axis)
             else:
-                y = _weighted(y, self._weights(x, entry, extent), entry.axis)
-            if self.coordinates is Coordinates.CROP:
-                _set_outside(y, entry.axis, (x < 0) | (x > extent - 1), self.outside)
+                y = _weighted(y, self.weights(entry, extent), entry.axis)
+            _set_outside(y, entry.axis, self.outside_input(entry, extent), self.outside)
         return (np.ascontiguousarray(y, inputs[0].dtype),)
 
-    def _weights(self, x: _Floats, entry: ResizedAxis, extent: int) -> _Floats:
-        """The matrix ``[output, input]`` of one axis."""
+    def outside_input(self, entry: ResizedAxis, extent: int) -> NDArray[np.bool_]:
+        """Which output elements along one axis take the value `outside`."""
+        x = entry.coordinates(self.coordinates, extent)
+        return ((x < 0) | (x > extent - 1)) & (self.coordinates is Coordinates.CROP)
+
+    def nearest(self, entry: ResizedAxis, extent: int) -> NDArray[np.int64]:
+        """The input element of each output element along one axis."""
+        x = entry.coordinates(self.coordinates, extent)
+        return _nearest(x, self.rounding, extent)
+
+    def weights(self, entry: ResizedAxis, extent: int) -> _Floats:
+        """The matrix ``[output, input]`` of one axis, for linear and cubic interpolation."""
+        x = entry.coordinates(self.coordinates, extent)
         shrink = min(entry.scale, 1.0) if self.antialias else 1.0
         radius = 1 if self.interpolation is Interpolation.LINEAR else 2
         reach = int(np.ceil(radius / shrink))

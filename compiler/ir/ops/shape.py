@@ -74,7 +74,7 @@ class Transpose(Op):
 
 @op("pad", Stage.ANY)
 class Pad(Op):
-    """Constant padding; on codes the constant is quantized first."""
+    """Constant padding; on codes the constant is quantized first. Negative pads cut away."""
 
     pads_begin: tuple[int, ...]
     pads_end: tuple[int, ...]
@@ -85,24 +85,32 @@ class Pad(Op):
         expect_count(operands, 1)
         x = operands[0]
         expect_lengths({"pads_begin": self.pads_begin, "pads_end": self.pads_end}, x.rank)
-        if min([0, *self.pads_begin, *self.pads_end]) < 0:
-            raise OpError(f"{self._text()}; they must not be negative")
         expect_tensor_quantization(x)
+        pads = zip(x.shape, self.pads_begin, self.pads_end, strict=True)
+        if any(extent + min(before, 0) + min(after, 0) < 0 for extent, before, after in pads):
+            raise OpError(f"{self._text()}; they cut more away than {list(x.shape)} has")
         pads = zip(x.shape, self.pads_begin, self.pads_end, strict=True)
         return (x.with_shape(tuple(extent + before + after for extent, before, after in pads)),)
 
     def batch_problem(self, operands: Sequence[TensorType]) -> str:
-        """Axis 0 must not grow."""
-        grows = any((*self.pads_begin[:1], *self.pads_end[:1]))
-        return f"{self._text()}; they must be 0 on the batch axis" if grows else ""
+        """Axis 0 must not change."""
+        changes = any((*self.pads_begin[:1], *self.pads_end[:1]))
+        return f"{self._text()}; they must be 0 on the batch axis" if changes else ""
 
     def _text(self) -> str:
         return f"pads_begin is {list(self.pads_begin)} and pads_end {list(self.pads_end)}"
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """Pad with the constant in the element type of x."""
-        widths = list(zip(self.pads_begin, self.pads_end, strict=True))
-        return (np.pad(inputs[0], widths, constant_values=self.constant(types[0])),)
+        pads = zip(self.pads_begin, self.pads_end, strict=True)
+        widths = [(max(begin, 0), max(end, 0)) for begin, end in pads]
+        return (np.pad(self.cut(inputs[0]), widths, constant_values=self.constant(types[0])),)
+
+    def cut(self, x: Array) -> Array:
+        """The part of x that negative pads leave."""
+        ends = (extent + min(end, 0) for extent, end in zip(x.shape, self.pads_end, strict=True))
+        starts = (max(-begin, 0) for begin in self.pads_begin)
+        return x[tuple(slice(start, end) for start, end in zip(starts, ends, strict=True))]
 
     def constant(self, x: TensorType) -> float:
         """The element that pads a tensor of this type: `value`, or its code."""
@@ -202,7 +210,8 @@ class PadCopies(Op):
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """The padded shape."""
-        expect_count(operands, 1)
+        if min([0, *self.pads_begin, *self.pads_end]) < 0:
+            raise OpError("pads must not be negative where elements are copied")
         return Pad(self.pads_begin, self.pads_end).infer(operands)
 
     def batch_problem(self, operands: Sequence[TensorType]) -> str:
@@ -217,7 +226,7 @@ class PadCopies(Op):
         return (np.pad(inputs[0], widths, mode="edge" if self.kind is PadKind.EDGE else "wrap"),)
 
 
-@op("expand", Stage.FLOAT)
+@op("expand", Stage.ANY)
 class Expand(Op):
     """Broadcast to a shape, which may have more axes."""
 
@@ -226,8 +235,8 @@ class Expand(Op):
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """The target shape."""
         expect_count(operands, 1)
-        expect_same(operands)
         x = operands[0]
+        expect_tensor_quantization(x)
         try:
             fits = np.broadcast_shapes(x.shape, self.shape) == self.shape
         except ValueError:

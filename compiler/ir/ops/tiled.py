@@ -20,6 +20,7 @@ from ...mapping.adc import convert
 from ...mapping.encoding import Levels, Weights, levels
 from ...mapping.plan import MatrixPlan, Region, Shard
 from ..op import Array, Op, Stage, op
+from ..sketch import thinned
 from ..types import TensorType
 from .quantized import QConv, QMatMul
 from .windows import Windows
@@ -59,7 +60,8 @@ class Tiled(Op):
         x, w = inputs[:2]
         quant = types[0].quant
         zero = 0 if quant is None else quant.zero_point[0]
-        total = self._fold(w, zero) + (inputs[2] if len(inputs) == 3 else 0)
+        bias = inputs[2] if len(inputs) == 3 else 0
+        total = (self._fold(w, zero) << self.product.shift) + bias
         parts = [(s, levels(s.matrix, shard_weights(self.product, w, s))) for s in self.plan.shards]
         chunks = [
             self._chunk(chunk, types[1], zero, parts, total) for chunk in self._chunks(x, types[1])
@@ -91,7 +93,8 @@ class Tiled(Op):
         sums = np.repeat(total[:, np.newaxis].astype(np.float64), gathered.shape[-1], axis=1)
         for shard, cells in parts:
             vectors = gathered[:, shard.c0 : shard.c1].reshape(shard.matrix.rows, -1)
-            sums[shard.n0 : shard.n1] += crossbar_product(shard.matrix, cells, vectors)
+            products = crossbar_product(shard.matrix, cells, vectors)
+            sums[shard.n0 : shard.n1] += products * (1 << self.product.shift)
         result = sums.astype(np.int32).reshape(len(total), *shape)
         return np.moveaxis(result, 0, -1 if isinstance(self.product, QMatMul) else 1)
 
@@ -106,6 +109,11 @@ def shard_weights(product: Product, weight: Weights, region: Region) -> Weights:
         return weight[region.c0 : region.c1, region.n0 : region.n1]
     outputs, per_group = weight.shape[:2]
     kernels = weight.reshape(outputs, per_group, -1)
+    if product.group == 1:
+        # A sketch changes along no output: one column stands for all of them.
+        shown = thinned(kernels[region.n0 : region.n1, region.c0 : region.c1])
+        columns = np.ascontiguousarray(shown.transpose(2, 1, 0)).reshape(-1, len(shown))
+        return np.broadcast_to(columns, (len(columns), region.n1 - region.n0))
     n = np.arange(region.n0, region.n1)
     group = n // (outputs // product.group)
     c = np.arange(region.c0, region.c1)[:, np.newaxis] - group * per_group

@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
-from . import boundary, elementwise, movement, normalization, pooling, products
+from . import (
+    boundary,
+    computed,
+    elementwise,
+    host,
+    movement,
+    normalization,
+    pooling,
+    products,
+    reduce,
+    select,
+)
 
-__all__ = ["boundary", "elementwise", "movement", "normalization", "pooling", "products"]
+__all__ = [
+    "boundary",
+    "computed",
+    "elementwise",
+    "host",
+    "movement",
+    "normalization",
+    "pooling",
+    "products",
+    "reduce",
+    "select",
+]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ...ir import Node
+from onnx import TensorProto
+
+from ...ir import DType, Node
 from ...ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..onnx_writer import OnnxWriter
 from .registry import exports
@@ -10,17 +12,24 @@ from .registry import exports
 
 @exports(Quantize)
 def export_quantize(writer: OnnxWriter, node: Node) -> str:
-    """QuantizeLinear, and a Clip where fewer codes are used."""
+    """QuantizeLinear, and a Clip where fewer codes are used; integers become floats before."""
     assert isinstance(node.op, Quantize)
-    params = node.op.output
-    real = writer.tensor(node.operands[0])
+    params, x = node.op.output, node.operands[0]
+    real = writer.tensor(x)
+    if x.type.dtype is not DType.F32:
+        real = writer.add("Cast", [real], f"{node.result.name}/float", to=TensorProto.FLOAT)
     return writer.codes(real, params, node.result.name, params.low, params.high)
 
 
 @exports(Enter, Leave)
 def export_border(writer: OnnxWriter, node: Node) -> str:
-    """Codes of inputs and outputs are what they are."""
-    return writer.tensor(node.operands[0])
+    """Codes and indices are what they are; truth values are bytes inside."""
+    x, enters = writer.tensor(node.operands[0]), isinstance(node.op, Enter)
+    outside = node.operands[0] if enters else node.result
+    if outside.type.dtype is not DType.BOOL:
+        return x
+    to = TensorProto.UINT8 if enters else TensorProto.BOOL
+    return writer.add("Cast", [x], node.result.name, to=to)
 
 
 @exports(Dequantize)

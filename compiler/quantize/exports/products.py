@@ -8,6 +8,7 @@ from ...ir import Node
 from ...ir.ops.quantized import QConv, QMatMul
 from ..onnx_writer import OnnxWriter
 from .registry import exports, finish, node_name
+from .shifted import export_shifted
 
 
 @exports(QConv)
@@ -15,6 +16,8 @@ def export_conv(writer: OnnxWriter, node: Node) -> str:
     """Conv with bias."""
     op = node.op
     assert isinstance(op, QConv)
+    if op.shift:
+        return export_shifted(writer, node, op)
     real = writer.add(
         "Conv",
         [writer.real(operand) for operand in node.operands],
@@ -32,6 +35,9 @@ def export_conv(writer: OnnxWriter, node: Node) -> str:
 def export_matmul(writer: OnnxWriter, node: Node) -> str:
     """Gemm, for onnxruntime's integer MatMul has no bias; higher ranks are flattened around it."""
     x, weights, bias = node.operands
+    assert isinstance(node.op, QMatMul)
+    if node.op.shift:
+        return export_shifted(writer, node, node.op)
     rows, deep = writer.tensor(x), x.type.rank != 2
     if deep:
         flat = writer.initializer(

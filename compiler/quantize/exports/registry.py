@@ -10,8 +10,8 @@ from ...ir.ops.quantized import QConcat, QSoftmax, QUnary
 from ...ir.requant import full_range
 from ..onnx_writer import OnnxWriter
 
-# Writes a node and gives the name of its result: codes, or real values behind a Dequantize.
-Export = Callable[[OnnxWriter, Node], str]
+# Writes a node and gives the names of its results: codes, or real values behind a Dequantize.
+Export = Callable[[OnnxWriter, Node], str | tuple[str, ...]]
 _E = TypeVar("_E", bound=Export)
 
 EXPORTS: dict[type[Op], Export] = {}

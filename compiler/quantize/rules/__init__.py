@@ -2,6 +2,36 @@
 
 from __future__ import annotations
 
-from . import arithmetic, moving, normalization, pooling, product, unary
+from . import (
+    arithmetic,
+    borders,
+    dot,
+    embedding,
+    host,
+    logic,
+    moving,
+    normalization,
+    normalize,
+    pooling,
+    product,
+    reduce,
+    select,
+    unary,
+)
 
-__all__ = ["arithmetic", "moving", "normalization", "pooling", "product", "unary"]
+__all__ = [
+    "arithmetic",
+    "borders",
+    "dot",
+    "embedding",
+    "host",
+    "logic",
+    "moving",
+    "normalization",
+    "normalize",
+    "pooling",
+    "product",
+    "reduce",
+    "select",
+    "unary",
+]

@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from ...errors import UnsupportedError
 from ...ir import Graph, Node, Value
-from ...ir.ops.binary import Add, Div, Mul, Sub
+from ...ir.ops.binary import Add, Div, Modulo, Mul, Power, Sub
+from ...ir.ops.constant_operand import WithConstant
 from ...ir.ops.quantized import QAdd, QMul, QUnary
-from ...ir.ops.unary import Affine
+from ..mirror import mirrored
 from ..quantizer import Quantizer
 from ..registry import Kind, quantizes
+from .operands import broadcast_codes, scalar_operand
 
 
 @quantizes(Add, Sub, kind=Kind.FUSING)
 def quantize_sum(quantizer: Quantizer, node: Node) -> Value:
     """Add and Sub: the operand of full shape comes first, as onnxruntime orders them."""
-    a, b = (quantizer.codes(operand) for operand in node.operands)
+    a, b = (broadcast_codes(quantizer, node, index) for index in (0, 1))
     if isinstance(node.op, Sub):
-        b = _negated(quantizer, b)
+        b = mirrored(quantizer.builder, b)
     if a.type.shape != node.result.type.shape and b.type.shape == node.result.type.shape:
         a, b = b, a
     return quantizer.add(QAdd(quantizer.requant(node)), (a, b), node)
 
 
-def _negated(quantizer: Quantizer, x: Value) -> Value:
-    """The negative of a tensor, exactly: codes and zero point are mirrored."""
-    assert x.type.quant is not None
-    mirrored = replace(x.type.quant, zero_point=(x.type.quant.high - x.type.quant.zero_point[0],))
-    if quantizer.builder.is_constant(x):
-        codes = (x.type.quant.high - quantizer.builder.array(x)).astype(np.uint8)
-        return quantizer.builder.constant(codes, x.name, mirrored)
-    return quantizer.builder.add(QUnary(Affine(-1.0, 0.0), mirrored), [x], f"{x.name}.negative")
-
-
 @quantizes(Mul, kind=Kind.FUSING)
 def quantize_mul(quantizer: Quantizer, node: Node) -> Value:
     """A product of two tensors of codes."""
-    a, b = (quantizer.codes(operand) for operand in node.operands)
+    a, b = (broadcast_codes(quantizer, node, index) for index in (0, 1))
     return quantizer.add(QMul(quantizer.requant(node)), (a, b), node)
 
 
@@ -57,5 +47,23 @@ def quantize_div(quantizer: Quantizer, node: Node) -> Value:
     divisor = quantizer.constant(b)
     if not divisor.all():
         raise UnsupportedError(f"{node.label}: divides by a constant that holds zeros")
-    reciprocals = quantizer.constant_codes(np.float32(1) / divisor, b.name)
+    deep = np.asarray(divisor).reshape((1,) * (a.type.rank - divisor.ndim) + divisor.shape)
+    reciprocals = quantizer.constant_codes(np.float32(1) / deep, b.name)
     return quantizer.add(QMul(quantizer.requant(node)), (quantizer.codes(a), reciprocals), node)
+
+
+def number_beside(graph: Graph, node: Node) -> str:
+    """One of the operands must be a constant number: the function is a table."""
+    numbers = [scalar_operand(graph, node, index) for index in (0, 1)]
+    return "" if any(n is not None for n in numbers) else " has no operand that is one number"
+
+
+@quantizes(Modulo, Power, refuses=number_beside)
+def quantize_with_number(quantizer: Quantizer, node: Node) -> Value:
+    """A table of the function with a number."""
+    first = scalar_operand(quantizer.graph, node, 0)
+    number = first if first is not None else scalar_operand(quantizer.graph, node, 1)
+    assert number is not None
+    table = QUnary(WithConstant(node.op, number, first is not None), quantizer.params(node.result))
+    other = node.operands[0 if first is None else 1]
+    return quantizer.add(table, (quantizer.codes(other),), node)

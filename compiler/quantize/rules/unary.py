@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from ...ir import Node, Value
 from ...ir.ops.activation import Elu, Shrink, Swish, Threshold
+from ...ir.ops.composed import Composed
+from ...ir.ops.constant_operand import WithConstant
+from ...ir.ops.grid import Bipolar, ToGrid
 from ...ir.ops.math import Math
 from ...ir.ops.quantized import QUnary
 from ...ir.ops.unary import (
@@ -21,7 +24,8 @@ from ..registry import quantizes
 
 UNARY = (
     *(Relu, Clip, LeakyRelu, Sigmoid, Tanh, HardSigmoid, HardSwish, Affine),
-    *(Elu, Swish, Threshold, Shrink, Math),
+    *(Elu, Swish, Threshold, Shrink, Math, ToGrid, Bipolar),
+    *(WithConstant, Composed),
 )
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import hypothesis.strategies as st
 import numpy as np
 from hypothesis import given, settings
 
-from imcc.compiler.backend.view import View, compact, stream
+from imcc.compiler.backend.view import View, compact, stream, walkable
 from imcc.isa import ElementType, Space
 
 axes = st.lists(st.tuples(st.integers(1, 4), st.integers(-8, 8)), max_size=6)
@@ -45,3 +47,20 @@ def test_views_narrow_permute_and_broadcast_as_numpy_does() -> None:
     assert read(view.permute((0, 3, 1, 2))) == array.transpose(0, 3, 1, 2).ravel().tolist()
     column = view.narrow(1, 1, 1)
     assert read(column.broadcast((1, 5, 3, 4))) == np.tile(array[:, 1], (5, 1, 1)).ravel().tolist()
+
+
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=9), st.randoms())
+@settings(max_examples=40, deadline=None)
+def test_walkable_parts_are_the_whole(extents: list[int], random: Random) -> None:
+    """Any order of axes is walked; together the parts touch every element once."""
+    shape = (1, *extents)
+    array = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape)
+    view = View(Space.LOCAL, ElementType.U8, 0, shape, tuple(s // 2 for s in array.strides))
+    order = random.sample(range(1, len(shape)), len(extents))
+    found = [
+        part.base + offset
+        for (part,) in walkable(order, view)
+        for offset in visited(part.axes(order))
+    ]
+    assert sorted(found) == list(range(array.size))
+    assert all(part.stream(order) for (part,) in walkable(order, view))

@@ -22,6 +22,7 @@ from imcc.compiler.ir import (
     verify,
 )
 from imcc.compiler.ir.ops.indexing import TopK
+from imcc.compiler.ir.ops.reduce import Position
 from imcc.compiler.ir.ops.shape import Transpose
 from imcc.compiler.onnx_backend import ImccBackend
 from imcc.compiler.passes import PassContext
@@ -83,9 +84,11 @@ def test_passes_keep_nodes_with_several_results() -> None:
 def test_quantization_refuses_by_name() -> None:
     with pytest.raises(UnsupportedError, match="has no batch axis"):
         plan_quantization(turned(), 8)
-    exported = model([node("IsNaN", "x", "n"), node("Cast", "n", "y", to=1)], {"x": ["N", 4]})
-    with pytest.raises(UnsupportedError, match="IsNaN_0: IsNaN has no integer form"):
-        plan_quantization(import_onnx(exported), 8)
+    builder = GraphBuilder("one")
+    x = builder.input("x", TensorType(DType.F32, (1, 4)))
+    graph = builder.finish([builder.add(Position(1, True), [x], "y", ["ArgMax_0"])], ["y"])
+    with pytest.raises(UnsupportedError, match="ArgMax_0: Position has no integer form"):
+        plan_quantization(graph, 8)
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float64, np.int8, np.uint64])

@@ -12,7 +12,9 @@ from onnx import NodeProto
 from support.onnx_models import Shape, f32, i64, model, node, run_onnxruntime, samples, weights
 
 from imcc.compiler.frontend import import_onnx
-from imcc.compiler.ir import Array, Graph, evaluate, verify
+from imcc.compiler.ir import Array, DType, Graph, GraphBuilder, TensorType, evaluate, verify
+from imcc.compiler.ir.ops.linear import Conv
+from imcc.compiler.ir.ops.shape import Pad
 from imcc.compiler.passes import PassContext, Pipeline
 
 IMAGE: dict[str, Shape] = {"x": ["N", 3, 6, 5]}
@@ -243,6 +245,16 @@ def test_padding_that_is_not_counted_stays() -> None:
     constants = {"pads": i64([0, 0, 1, 1, 0, 0, 1, 1])}
     graph = after("canonicalize", [node("Pad", "x pads", "p"), pool], IMAGE, constants)
     assert names(graph) == ["pad", "average_pool"]
+
+
+def test_what_cuts_away_is_no_padding() -> None:
+    builder = GraphBuilder("cut")
+    x = builder.input("x", TensorType(DType.F32, (1, 2, 5, 5)))
+    cut = builder.add(Pad((0, 0, -1, 1), (0, 0, 0, 0)), [x], "cut")
+    filters = builder.constant(weights(3, 2, 2, 2), "w")
+    conv = builder.add(Conv((1, 1), (0, 0, 0, 0), (1, 1), 1), [cut, filters], "y")
+    graph = Pipeline.parse("canonicalize").run(builder.finish([conv], ["y"]), PassContext())
+    assert names(graph) == ["pad", "conv"]
 
 
 def test_rules_follow_from_one_another_in_one_run() -> None:

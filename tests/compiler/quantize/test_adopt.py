@@ -13,10 +13,10 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from support.onnx_models import run_onnxruntime, samples
 
 from imcc.compiler.driver import compile_model
-from imcc.compiler.errors import UnsupportedError
+from imcc.compiler.errors import InputError
 from imcc.compiler.frontend import import_onnx
 from imcc.compiler.ir import Array, Graph, Stage, evaluate, verify
-from imcc.compiler.ir.ops.quantized import QAdd, QConv, QMatMul
+from imcc.compiler.ir.ops.quantized import QAdd, QConv, QMatMul, QUnary
 from imcc.compiler.ir.types import DType
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.passes import PassContext, Pipeline
@@ -244,18 +244,45 @@ def test_real_output_and_clip_bounds() -> None:
     assert differences(net.model(y, coded=False), machine="isaac", fused=False) == 0
 
 
-def test_a_model_quantized_in_part_is_refused_with_all_nodes() -> None:
+def test_a_model_quantized_in_part_needs_samples_for_the_rest() -> None:
+    """What the model fixes stays: the convolution, its result, and the input of the rest."""
     net = Net((6, 5, 5), "u1", seed=9)
     x, _ = entered(net)
     w, _ = net.kernel((8, 6, 1, 1), 0, "i1")
-    _, y = net.requantized(net.add("Conv", x, w), 60)
-    z = net.add("Tanh", net.add("Relu", y))
-    with pytest.raises(UnsupportedError) as caught:
-        compile_model(net.model(z, coded=False), "isaac")
-    text = str(caught.value)
-    assert "the model is quantized in part" in text
-    assert all(f"{y_name(net, kind)}: imcc" in text for kind in ("Relu", "Tanh"))
-    assert "= help: quantize the whole model" in text
+    codes, y = net.requantized(net.add("Conv", x, w), 60)
+    proto = net.model(net.add("Softplus", net.add("Sin", y)), coded=False)
+    with pytest.raises(InputError, match="needs calibration data"):
+        compile_model(proto, "isaac")
+    inputs = samples(import_onnx(proto), BATCH)
+    compilation = compile_model(proto, "isaac", calibration_choice=inputs)
+    (conv,) = [n for n in compilation.quantized.nodes if isinstance(n.op, QConv)]
+    assert isinstance(conv.op, QConv)
+    assert conv.op.requant.output.zero_point == (60,)
+    assert conv.result.name == codes
+    assert conv.operands[0].type.quant == import_onnx(proto).inputs[0].type.quant
+    expected = evaluate(compilation.quantized, inputs)
+    found = Machine(compilation.program).run(inputs)
+    assert all(np.array_equal(found[name], array) for name, array in expected.items())
+    (real,) = run_onnxruntime(proto, inputs)
+    np.testing.assert_allclose(next(iter(found.values())), real, atol=0.02)
+
+
+def test_other_parameters_behind_the_same_value_are_a_table() -> None:
+    """A float operator between codes takes the parameters of the first Quantize behind it."""
+    net = Net((6, 5, 5), "u1", seed=10)
+    x, _ = entered(net)
+    w = net.constant(net.random.standard_normal((8, 6, 1, 1)).astype(np.float32))
+    y = net.add("Conv", x, w)
+    first, second = net.requantized(y, 100)[1], net.requantized(y, 20)[1]
+    proto = net.model(net.add("Add", first, second), coded=False)
+    inputs = samples(import_onnx(proto), BATCH)
+    graph = compile_model(proto, "isaac", calibration_choice=inputs).quantized
+    (conv,) = [n for n in graph.nodes if isinstance(n.op, QConv)]
+    assert isinstance(conv.op, QConv)
+    assert conv.op.requant.output.zero_point == (100,)
+    (table,) = [n for n in graph.nodes if isinstance(n.op, QUnary)]
+    assert isinstance(table.op, QUnary)
+    assert table.op.output.zero_point == (20,)
 
 
 def qoperator(dtype: str) -> ModelProto:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from imcc.compiler.schedule.allocate import Interval, allocate, largest_gap, peak
+from imcc.compiler.schedule.allocate import Interval, allocate, fit, largest_gap, peak
 
 
 @st.composite
@@ -47,3 +47,9 @@ def test_largest_gap_is_free(wanted: list[Interval], task: int) -> None:
 def test_memory_is_reused_when_lives_do_not_meet() -> None:
     chain = [Interval((f"v{i}", 0), 640, i, i + 1) for i in range(10)]
     assert peak(allocate(chain)) == 2 * 640
+
+
+@given(intervals(), st.integers(0, 6000))
+@settings(max_examples=60, deadline=None)
+def test_fit_says_what_allocate_does(wanted: list[Interval], limit: int) -> None:
+    assert fit(wanted, limit) == (peak(allocate(wanted)) <= limit)

@@ -9,57 +9,28 @@ where something that was not adopted still reads them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
-from imcc.isa.target import RequantMode
-
-from ..ir import Array, DType, Graph, GraphBuilder, Node, Op, QuantParams, Value
-from ..ir.ops.binary import Add, Mul
-from ..ir.ops.linear import Conv, MatMul
-from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
-from ..ir.ops.quantized import QUnary
-from ..ir.ops.unary import Clip, Identity, Relu
-from ..ir.requant import Requant, quantize
-from .plan import Bounds
-from .registry import Kind, is_kind
-
-_SHIFT = 128
-
-
-@dataclass(frozen=True)
-class Datapath:
-    """The output stage of the target."""
-
-    mode: RequantMode = RequantMode.FLOAT24
-    multiplier_bits: int = 24
-
-
-@dataclass(frozen=True)
-class Site:
-    """An operator to be put on codes: its node, what is fused behind it, and the result's codes.
-
-    `bias` is the Add of a bias behind a product. `nodes` are all nodes covered, for their origin.
-    """
-
-    node: Node
-    bias: Node | None
-    bounds: Bounds
-    quantize: Node
-
-    @property
-    def output(self) -> QuantParams:
-        """The model's own parameters of the result."""
-        assert isinstance(self.quantize.op, Quantize)
-        return self.quantize.op.output
-
-    @property
-    def origin(self) -> tuple[str, ...]:
-        """The ONNX nodes covered, without those that only quantize."""
-        nodes = (self.node, *((self.bias,) if self.bias else ()), *self.bounds.nodes)
-        return tuple(name for node in nodes for name in node.origin)
-
+from ...ir import Array, DType, Graph, GraphBuilder, Node, Op, QuantParams, Value
+from ...ir.ops.binary import Add, Mul
+from ...ir.ops.quant import Dequantize, Enter, Leave, Quantize
+from ...ir.ops.quantized import QUnary
+from ...ir.ops.unary import Identity
+from ...ir.requant import Requant, quantize
+from ..moves import move
+from ..registry import Kind, is_kind
+from .entry import find_entry, input_codes
+from .site import (
+    Chain,
+    Datapath,
+    Site,
+    activated,
+    biased_product,
+    read_once,
+    scaled_product,
+)
 
 Rule = Callable[["Adopter", Site], Value | None]
 
@@ -72,10 +43,18 @@ def adopt(graph: Graph, datapath: Datapath, notes: list[str]) -> Graph:
 
 
 def unsigned(params: QuantParams) -> QuantParams:
-    """The parameters of 8-bit codes moved by 128, where they are signed."""
+    """The parameters of codes moved by half their range, where they are signed."""
     if not params.signed:
         return params
-    return replace(params, zero_point=(params.zero_point[0] + _SHIFT,), signed=False)
+    return replace(params, zero_point=(params.zero_point[0] + _half(params),), signed=False)
+
+
+def _half(params: QuantParams) -> int:
+    return 1 << (params.bits - 1)
+
+
+# The parameters of an output are found with the rule that makes its codes.
+_ANY = QuantParams((1.0,), (0,), None, 8, False)
 
 
 class Adopter:
@@ -93,6 +72,7 @@ class Adopter:
         self._forms: dict[tuple[str, bool], Value] = {}
         self._moved: dict[str, str] = {}
         self._floats: dict[str, Value] = {}
+        self._entries: dict[tuple[str, QuantParams], Value] = {}
 
     def run(self) -> Graph:
         """The new graph."""
@@ -133,25 +113,27 @@ class Adopter:
 
     def requant(self, site: Site, output: QuantParams) -> Requant:
         """The output stage of an operator whose result has these parameters."""
-        low, high = (int(quantize(bound, output)) for bound in (site.bounds.low, site.bounds.high))
+        bounds: tuple[float, float] = (site.bounds.low, site.bounds.high)
+        if site.chain.sign is not None:
+            bounds = (-output.scale[0], output.scale[0])
+        low, high = (int(quantize(bound, output)) for bound in bounds)
         return Requant(output, low, high, self._datapath.mode, self._datapath.multiplier_bits)
 
     def wants_signed(self, site: Site) -> bool:
         """Whether all that reads the result takes signed codes, so that they are made at once."""
-        if not site.output.signed:
+        if not site.output.signed or not isinstance(site.end.op, Quantize):
             return False
-        readers = [self.graph.users(site.quantize.result)]
-        value = site.quantize.result
+        value = site.end.result
+        readers = self.graph.users(value)
         if self.graph.is_output(value):
             return False
-        reals = [node.result for node in readers[0] if isinstance(node.op, Dequantize)]
+        reals = [node.result for node in readers if isinstance(node.op, Dequantize)]
         users = [user for real in reals for user in self.graph.users(real)]
-        return len(reals) == len(readers[0]) and all(isinstance(u.op, Add | Mul) for u in users)
+        return len(reals) == len(readers) and all(isinstance(u.op, Add | Mul) for u in users)
 
     def add(self, op: Op, operands: Sequence[Value], site: Site) -> Value:
         """The operator on codes, named as the codes of the model."""
-        origin = site.origin or site.quantize.origin
-        return self.builder.add(op, operands, site.quantize.result.name, origin)
+        return self.builder.add(op, operands, site.name, site.chain.origin or site.end.origin)
 
     def note(self, node: Node, reason: str) -> None:
         """Say why an operator stays in floats."""
@@ -172,10 +154,19 @@ class Adopter:
         if value.type.quant is not None:
             codes = self._form(value.name, value.type.quant.signed)
             return self.builder.add(Leave(), [codes], value.name)
-        found = self.codes(value)
+        found = self.codes(value) or self._counted(value)
         if found is not None:
             return self.builder.add(Dequantize(), [found], value.name)
         return self._float(value)
+
+    def _counted(self, value: Value) -> Value | None:
+        """The codes of a real output of which every value is a code."""
+        from .rules import adopt_output  # the rules need this class
+
+        chain, node = scaled_product(self.graph, value), self.graph.producer(value)
+        if chain is None or node is None or self.graph.users(value):
+            return None
+        return adopt_output(self, Site(chain, _ANY, f"{value.name}/codes", node))
 
     def _name(self, value: Value) -> str | None:
         """The name of the codes behind a real value, which may have been moved since."""
@@ -191,12 +182,20 @@ class Adopter:
             before = self._name(producer.operands[0])
             if before is None:
                 return None
-            name = f"{value.name}/codes"
-            op, source_codes = producer.op, self._form(before, signed=False)
-            moved = self.builder.add(op, [source_codes], name, producer.origin)
-            self._forms[name, False] = moved
-            self._moved[value.name] = name
+            moved = self._moved_codes(producer, before)
+            if moved is None:
+                return None
+            self._forms[moved.name, False] = moved
+            self._moved[value.name] = moved.name
         return self._moved[value.name]
+
+    def _moved_codes(self, node: Node, source: str) -> Value | None:
+        """An operator on codes in place of real values; None where it reads more than them."""
+        others = node.operands[1:]
+        if any(self.graph.constant(operand) is None for operand in others):
+            return None
+        codes, name = self._form(source, signed=False), f"{node.result.name}/codes"
+        return move(self.builder, self.graph, node, codes, name)
 
     def _known(self, codes: Value) -> bool:
         """Whether codes are there, or can be made of a constant."""
@@ -205,7 +204,7 @@ class Adopter:
         array, params = self.graph.constant(codes), codes.type.quant
         if array is None or params is None or params.axis is not None or array.itemsize > 1:
             return False
-        shift = _SHIFT if params.signed else 0
+        shift = _half(params) if params.signed else 0
         moved = (array.astype(np.int16) + shift).astype(np.uint8)
         constant = self.builder.constant(moved, codes.name, unsigned(params))
         self._forms[codes.name, False] = constant
@@ -238,7 +237,8 @@ class Adopter:
 
     def _shifted_constant(self, value: Value, signed: bool) -> Value:
         assert value.type.quant is not None
-        array = self.builder.array(value).astype(np.int16) - (_SHIFT if signed else -_SHIFT)
+        half = _half(value.type.quant)
+        array = self.builder.array(value).astype(np.int16) - (half if signed else -half)
         codes = array.astype(np.int8 if signed else np.uint8)
         return self.builder.constant(codes, value.name, _with_sign(value.type.quant, signed))
 
@@ -247,82 +247,71 @@ class Adopter:
     def _move(self, node: Node, source: Value, name: str) -> None:
         """An operator that the model itself applies to codes."""
         codes = self._form(source.name, signed=False)
-        moved = codes
-        if not isinstance(node.op, Identity):
-            moved = self.builder.add(node.op, [codes], name, node.origin)
-        self._forms[name, False] = moved
+        self._forms[name, False] = move(self.builder, self.graph, node, codes, name)
 
     def _quantize(self, node: Node) -> None:
-        site = self._site(node)
-        made = None if site is None else self._adopted(site)
-        if made is None:
-            made = self._quantized(node)
+        made = self._adopted(node) or self._entered(node) or self._quantized(node)
         assert made.type.quant is not None
         self._forms[node.result.name, made.type.quant.signed] = made
 
-    def _quantized(self, node: Node) -> Value:
-        """A Quantize as it is; one behind operators that only move an input goes before them."""
+    def _adopted(self, node: Node) -> Value | None:
+        """The operator before a Quantize on codes, in the first way that is possible."""
+        from .rules import adopt_product, find_rule  # the rules need this class
+
         assert isinstance(node.op, Quantize)
-        op, value, moves = Quantize(unsigned(node.op.output)), node.operands[0], []
-        producer = self.graph.producer(value)
-        while producer is not None and is_kind(producer.op, Kind.MOVING):
-            moves.append(producer)
-            value = producer.operands[0]
-            producer = self.graph.producer(value)
-        if not moves or value not in self.graph.inputs:
-            return self.builder.add(
-                op, [self._float(node.operands[0])], node.result.name, node.origin
-            )
-        codes = self.builder.add(op, [self._float(value)], f"{value.name}/codes", node.origin)
-        for move in reversed(moves):
-            codes = self.builder.add(move.op, [codes], f"{move.result.name}/codes", move.origin)
-        return codes
-
-    def _adopted(self, site: Site) -> Value | None:
-        from .adopt_rules import find_rule  # the rules need this class
-
-        rule = find_rule(site.node.op)
-        return None if rule is None else rule(self, site)
-
-    def _site(self, node: Node) -> Site | None:
-        """The operator before a Quantize, over activations that nothing else reads."""
-        bounds, value = Bounds(), node.operands[0]
-        fused: list[Node] = []
-        producer = self.graph.producer(value)
-        while (
-            producer is not None
-            and isinstance(producer.op, Relu | Clip)
-            and self._only(value)
-            and self.codes(producer.operands[0]) is None
-        ):
-            fused.append(producer)
-            value = producer.operands[0]
-            producer = self.graph.producer(value)
-        if producer is None or not (self._only(value) or self.codes(value) is not None):
+        source = node.operands[0]
+        if read_once(self.graph, source):
+            for find in (biased_product, scaled_product):
+                chain = find(self.graph, source)
+                made = self._tried(adopt_product, chain, node)
+                if made is not None:
+                    return made
+        chain = activated(self.graph, source)
+        if chain is None or not (read_once(self.graph, source) or self.codes(source) is not None):
             return None
-        for activation in reversed(fused):
-            bounds = bounds.then(activation)
-        product = self._biased(producer)
-        if product is not None:
-            return Site(product, producer, bounds, node)
-        return Site(producer, None, bounds, node)
+        rule = find_rule(chain.node.op)
+        return None if rule is None else self._tried(rule, chain, node)
 
-    def _biased(self, node: Node) -> Node | None:
-        """The product before the Add of a constant bias."""
-        if not isinstance(node.op, Add):
+    def _tried(self, rule: Rule, chain: Chain | None, node: Node) -> Value | None:
+        assert isinstance(node.op, Quantize)
+        if chain is None:
             return None
-        for x, bias in (node.operands, node.operands[::-1]):
-            product = self.graph.producer(x)
-            constant = self.graph.constant(bias) is not None or self.constant(bias) is not None
-            if not constant or product is None or not self._only(x):
-                continue
-            if isinstance(product.op, Conv | MatMul) and len(product.operands) == 2:
-                return product
-        return None
+        return rule(self, Site(chain, node.op.output, node.result.name, node))
 
-    def _only(self, value: Value) -> bool:
-        """Whether one node reads the value, and it is no output."""
-        return len(self.graph.users(value)) == 1 and not self.graph.is_output(value)
+    def _quantized(self, node: Node) -> Value:
+        """A Quantize as it is."""
+        assert isinstance(node.op, Quantize)
+        op = Quantize(unsigned(node.op.output))
+        return self.builder.add(op, [self._float(node.operands[0])], node.result.name, node.origin)
+
+    def _entered(self, node: Node) -> Value | None:
+        """Codes of an input, made before anything moves it, in the codes that the host makes."""
+        assert isinstance(node.op, Quantize)
+        entry, output = find_entry(self.graph, node), unsigned(node.op.output)
+        if entry is None:
+            return None
+        params = output if entry.is_plain else input_codes(entry, node.op.output)
+        if params is None:
+            return None
+        codes = self._input_codes(entry.input, params)
+        for moving in entry.moves:
+            name = f"{moving.result.name}/codes"
+            codes = move(self.builder, self.graph, moving, codes, name)
+        if entry.is_plain:
+            return codes
+        table = QUnary(entry.function, output)
+        return self.builder.add(table, [codes], node.result.name, entry.origin or node.origin)
+
+    def _input_codes(self, value: Value, params: QuantParams) -> Value:
+        """The codes of an input with these parameters, once."""
+        made = self._entries.get((value.name, params))
+        if made is None:
+            op, source = Quantize(params), self._float(value)
+            made = self.builder.add(op, [source], f"{value.name}/codes")
+            self._entries[value.name, params] = made
+        return made
+
+    # -- real values -------------------------------------------------------------------------
 
     def _float(self, value: Value) -> Value:
         """A real value of the new graph; copies the float nodes that it needs."""
@@ -353,7 +342,10 @@ class Adopter:
             return self.builder.constant(array, value.name, value.type.quant)
         if not isinstance(producer.op, Dequantize):
             operands = [self._floats[operand.name] for operand in producer.operands]
-            return self.builder.add(producer.op, operands, value.name, producer.origin)
+            names = [result.name for result in producer.results]
+            made = self.builder.add_many(producer.op, operands, names, producer.origin)
+            self._floats.update(zip(names, made, strict=True))
+            return self._floats[value.name]
         source = producer.operands[0]
         held = self.graph.constant(source)
         if held is not None:
@@ -365,5 +357,5 @@ class Adopter:
 
 def _with_sign(params: QuantParams, signed: bool) -> QuantParams:
     """The parameters of the same codes in signed or unsigned form."""
-    zero = params.zero_point[0] + (-_SHIFT if signed else _SHIFT)
+    zero = params.zero_point[0] + (-_half(params) if signed else _half(params))
     return replace(params, zero_point=(zero,), signed=signed)

@@ -1,0 +1,42 @@
+"""Weights that lie on a grid already, because a model had them quantized before.
+
+Real weights that are whole multiples of one step become codes without an error if the step of the
+codes is that step, or a whole part of it. Which step it is can be read off the weights: the
+largest is k steps for one k that the codes reach.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..ir import Array
+
+# How far from a whole number of steps a weight may be: float32 products of codes and scales.
+_TOLERANCE = 1e-4
+_PROBE = 16
+
+
+def grid_steps(rows: Array, largest: int) -> NDArray[np.float64]:
+    """For each row the step for codes up to `largest` that all weights are multiples of.
+
+    NaN where there is none. The step is a whole part of that of the grid, so that codes are used.
+    """
+    magnitude = np.abs(rows).max(axis=1, initial=0).astype(np.float64)
+    steps = np.full(len(rows), np.nan)
+    open_ = np.flatnonzero(magnitude > 0)
+    probes = rows[:, np.argsort(-np.abs(rows).sum(axis=0))[:_PROBE]]
+    for k in range(1, largest + 1):
+        step = magnitude / k
+        near = open_[_on_grid(probes[open_], step[open_])]
+        found = near[_on_grid(rows[near], step[near])]
+        steps[found] = step[found] / (largest // k)
+        open_ = np.setdiff1d(open_, found, assume_unique=True)
+        if not len(open_):
+            break
+    return steps
+
+
+def _on_grid(rows: Array, steps: NDArray[np.float64]) -> NDArray[np.bool_]:
+    counts = rows / steps[:, np.newaxis]
+    return np.asarray(np.abs(counts - np.rint(counts)).max(axis=1, initial=0) < _TOLERANCE)
