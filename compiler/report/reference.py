@@ -1,4 +1,4 @@
-"""Generates ``docs/reference/{ops,passes,targets,cli}.md`` from the tables in the code.
+"""Generates ``docs/reference/{ops,passes,targets,cli,silicon}.md`` from the tables in the code.
 
 ``python -m imcc.compiler.report.reference`` writes the pages and the manual of the instruction
 set; with ``--check`` it only compares, and fails if one is not current.
@@ -95,12 +95,32 @@ def cli_page() -> str:
     )
 
 
+def silicon_page() -> str:
+    """The circuit model against published values, point by point."""
+    from ..verify.silicon import golden_rows, silicon_summary, silicon_tables
+
+    golden = _table(("array", "quantity", "ZigZag", "model", "error"), golden_rows())
+    sections = [
+        f"## {title}\n\n{lead}\n\n{_table(('condition', 'published', 'model', 'error', ''), rows)}"
+        for title, lead, rows in silicon_tables()
+    ]
+    return _page(
+        "Circuit model and silicon",
+        "`imcc.runtime.timing.circuits` estimates energy, delay and area of a product on one "
+        "array. Here it stands against the values of ZigZag's model, and against measured chips.",
+        f"## ZigZag\n\nOne product of 128 inputs and 128 outputs, 8 by 8 bits.\n\n{golden}",
+        silicon_summary(),
+        *sections,
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "isa.md": isa_manual,
     "ops.md": ops_page,
     "passes.md": passes_page,
     "targets.md": targets_page,
     "cli.md": cli_page,
+    "silicon.md": silicon_page,
 }
 
 
