@@ -12,6 +12,8 @@ from math import ceil, log2
 from .estimate import Part
 from .technology import Technology
 
+ACCUMULATORS = "accumulators"
+
 
 @dataclass(frozen=True)
 class Tree:
@@ -65,9 +67,6 @@ def accumulators(count: int, bits: int, summand_bits: int, technology: Technolog
         technology.carry_ns + (bits - summand_bits - 1) * technology.ripple_ns,
         cells * (technology.full_adder_um2 + technology.register_um2),
     )
-
-
-ACCUMULATORS = "accumulators"
 
 
 def _levels_ns(depth: int, ripples: int, technology: Technology) -> float:
