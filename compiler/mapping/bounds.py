@@ -174,7 +174,7 @@ def divisible_time(layers: Sequence[Layer], arrays: int) -> float:
     held = np.array([layer.arrays for layer in layers], np.float64)
     most = np.array([layer.windows for layer in layers], np.float64)
     shape = np.sqrt(work / held)
-    low, high = 0.0, float((most / shape).max())
+    low, high = 0.0, float((most / shape).max(initial=0))
     if held @ most <= arrays:
         return float((work / most).sum())
     while low < (middle := (low + high) / 2) < high:

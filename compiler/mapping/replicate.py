@@ -62,7 +62,7 @@ class Replication:
     @property
     def distance(self) -> float:
         """How far from the bound, as a part of it."""
-        return self.time / self.bound - 1
+        return self.time / self.bound - 1 if self.bound else 0.0
 
 
 def throughput(layers: Sequence[Layer], arrays: int) -> Replication:
@@ -182,7 +182,7 @@ def _slowest(layers: Sequence[Layer], arrays: int, fixed: Sequence[float]) -> Re
             high, picked = middle, within
     left = table.at_least(picked)
     picked = greedy(left, arrays, relax(left, arrays))
-    end = float(times[low])
+    end = float(times[low]) if layers else 0.0
     return Replication(_replicas(layers, table, picked), table.used(picked), end, end)
 
 

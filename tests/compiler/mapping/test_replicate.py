@@ -130,6 +130,16 @@ def test_a_network_larger_than_the_chip() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    "replicate", [throughput, sequential, sequential_greedy, pipelined], ids=lambda f: f.__name__
+)
+def test_a_network_without_products(
+    replicate: Callable[[Sequence[Layer], int], Replication],
+) -> None:
+    assert replicate([], 4) == Replication((), 0, 0, 0)
+    assert replicate([], 4).distance == divisible_time([], 4) == 0
+
+
 def test_longest_paths_take_the_slowest_branch() -> None:
     """0 leads to 1 and 2, both to 3; 2 is slower than 1."""
     edges = [(2, 3), (0, 1), (0, 2), (1, 3)]
