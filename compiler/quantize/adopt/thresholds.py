@@ -79,8 +79,10 @@ def _moved(
     edges = np.arange(low + 1, high + 1)[:, np.newaxis] - 0.5
     wanted = (edges * scale - scaling.offset) / scaling.factor
     made = edges * scale / stage.step - np.ldexp(stage.bias.astype(np.float64), -stage.shift)
-    # An edge on an accumulator is a tie, decided by float32 on both sides.
+    # An edge on an accumulator is a tie, decided by float32: on both sides, or on one of them.
     tied = (np.abs(wanted - np.rint(wanted)) < _TIE) & (np.abs(wanted - made) < _TIE)
-    first, second = (np.clip(np.ceil(t), -reach, reach + 1) for t in (wanted, made))
-    moved = np.where(tied, 0, np.abs(first - second))
+    first, *either = (
+        np.clip(np.ceil(t), -reach, reach + 1) for t in (wanted, made - _TIE, made + _TIE)
+    )
+    moved = np.where(tied, 0, np.maximum(*(np.abs(first - second) for second in either)))
     return float(moved.sum(axis=0).max(initial=0)) / (2 * reach + 1)
