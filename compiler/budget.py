@@ -13,14 +13,16 @@ from .ir.op import Array
 from .limits import limits
 
 _PER_WEIGHT = 8  # bytes made for each byte that the model brought: codes to floats, twice over
+_WORK_PER_WEIGHT = 64  # operations for each such byte: products of weights with small ones
 
 
 @dataclass
 class FoldingBudget:
-    """Counts bytes, `given` in weights and `made` by folding, and nodes `unrolled`."""
+    """Counts bytes, `given` in weights and `made` by folding, `operations` and `unrolled` nodes."""
 
     given: int = 0
     made: int = 0
+    operations: int = 0
     unrolled: int = 0
 
     def unroll(self, nodes: int) -> None:
@@ -28,6 +30,14 @@ class FoldingBudget:
         self.unrolled += nodes
         text = f"loops and branches written out have {self.unrolled:,} nodes"
         expect_within(self.unrolled, "unrolled_nodes", text)
+
+    def operate(self, operations: int, what: str) -> None:
+        """Count operations of a fold to come; raises `LimitError` where they are too many."""
+        self.operations += operations
+        if self.operations > max(limits().folding_mops * 10**6, _WORK_PER_WEIGHT * self.given):
+            mops = self.operations // 10**6
+            text = f"with {what} folding of constants takes {mops:,} million operations"
+            raise LimitError([beyond("folding_mops", text)])
 
     def spend(self, made: Iterable[Array], operands: Iterable[Array], what: str) -> None:
         """Count arrays made of operands; raises `LimitError` where they are too many.

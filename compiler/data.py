@@ -29,6 +29,8 @@ UNNAMED = "x"  # the key of the only array of a .npy file
 CALIBRATION_KEY = "calib"
 LABEL_KEY = "y"
 RANDOM_SAMPLES = 64
+RANDOM_MIB = 256  # of random samples, of which there are fewer where they are large
+_RANDOM_BYTES = 8  # of an element while it is made
 BATCH = 64
 
 # What NumPy raises for headers: they are Python literals, which it reads in two ways.
@@ -150,8 +152,11 @@ def random_samples(
 ) -> Samples:
     """Seeded samples: standard normal, or all codes alike; for timing, not for accuracy.
 
+    Large samples are fewer than `count`: they fill `RANDOM_MIB` at most, or there is one.
     `indices` says of inputs that choose rows how many there are. Other integers are 0 and 1.
     """
+    sample = sum(value.type.size * _RANDOM_BYTES for value in inputs)
+    count = max(1, min(count, (RANDOM_MIB << 20) // max(1, sample)))
     generator = np.random.default_rng(seed)
     arrays = {v.name: _random(generator, v, count, (indices or {}).get(v.name)) for v in inputs}
     return Samples(arrays, f"random, seed {seed}, {count} samples")

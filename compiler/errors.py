@@ -12,6 +12,8 @@ from typing import ClassVar
 from .diagnostics import Diagnostic, in_graph_order, render
 from .limits import limits, spelled
 
+UNNAMED = "the model"  # where the file is not known
+
 
 class CompileError(Exception):
     """Anything that ends a compilation: a text, or all problems found in a file.
@@ -21,7 +23,7 @@ class CompileError(Exception):
 
     exit_code: ClassVar[int] = 70
 
-    def __init__(self, problem: str | Iterable[Diagnostic], file: str = "the model") -> None:
+    def __init__(self, problem: str | Iterable[Diagnostic], file: str = UNNAMED) -> None:
         self.diagnostics: tuple[Diagnostic, ...] = ()
         self.file = file
         if isinstance(problem, str):
@@ -67,7 +69,7 @@ class VerificationError(CompileError):
     """An IR that breaks its own rules: a defect of a pass, never of the user's model."""
 
 
-def expect_within(found: int, name: str, text: str, file: str = "the model") -> None:
+def expect_within(found: int, name: str, text: str, file: str = UNNAMED) -> None:
     """Raise `LimitError` where `found` is more than the limit of this name allows.
 
     `text` says what was found, such as "the graph has 7 nodes".

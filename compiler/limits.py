@@ -34,16 +34,22 @@ class Limits:
     """One constant made at compile time, unless an operand of it is larger."""
     folding_mib: int = 256
     """All constants made at compile time."""
-    unrolled_nodes: int = 20_000
+    folding_mops: int = 2000
+    """Millions of operations that make them."""
+    activations_mib: int = 256
+    """Activations of one sample that live at once, in the float network."""
+    unrolled_nodes: int = 10_000
     """Nodes of branches and loops, written out."""
     subgraph_depth: int = 16
     """Graphs inside nodes of graphs."""
     attribute_kib: int = 1024
     """A text that is an attribute of a node."""
-    native_mib: int = 4096
-    """Address space of the worker that tries parts of a model in onnxruntime."""
-    native_seconds: int = 60
-    """Time of one such trial."""
+    name_chars: int = 4096
+    """A name of a node, a tensor or an operator."""
+    native_mib: int = 400
+    """Memory that one trial of a part of a model in onnxruntime may take."""
+    native_seconds: int = 1
+    """Processor time of one such trial."""
     diagnostics: int = 50
     """Problems that are shown; the others are counted."""
     data_mib: int = 4096

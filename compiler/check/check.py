@@ -21,6 +21,7 @@ from .operators import Operator, place_operators
 from .stages import Stages, arrays_used, cores_used, legalise, run_stages
 from .trace import Trace, trace_import
 
+_FORMS = "`imcc ops` says in which forms operators run on the chip"
 _REMEDY = "leave out --strict, and the host computes it with onnxruntime"
 
 
@@ -78,7 +79,8 @@ def check_model(
     try:
         trace, stages = _traced(model, target, options, not read_weights)
     except UnsupportedError as error:
-        return Check(error.file, target.name, (), (), error.diagnostics, ())
+        file = str(model) if isinstance(model, (str, Path)) else error.file
+        return Check(file, target.name, (), (), error.diagnostics, ())
     rejected = _rejections(trace, stages.rejected)
     operators = place_operators(trace, stages, [*trace.problems, *rejected])
     errors = in_graph_order([*trace.problems, *rejected, *stages.problems])
@@ -121,7 +123,8 @@ def _traced(
 
 def _hosted(trace: Trace) -> Iterator[Diagnostic]:
     for found in trace.hosted:
-        yield replace(found, code="IMC0502", message=f"operator {found.op_type} runs on the host")
+        text = f"operator {found.op_type} runs on the host"
+        yield replace(found, code="IMC0502", message=text, help=(*found.help, _FORMS))
 
 
 def _rejections(trace: Trace, rejected: Sequence[tuple[Node, str]]) -> list[Diagnostic]:

@@ -24,6 +24,7 @@ from ..quantize.parameters import activation_params
 from ..quantize.planning import plan_quantization, unsupported
 from ..quantize.state import float_nodes, holds_codes
 from ..schedule import memory_check, schedule
+from ..work import expect_live
 from .typical_weights import with_typical_weights
 
 ASSUMED = 4.0
@@ -84,6 +85,7 @@ def run_stages(
     legal, problems = legalise(graph, target, options, hosts), list[Diagnostic]()
     rest, rejected, context = legal.graph, legal.rejected, legal.context
     lowest, tiled, peak = rest, None, None
+    expect_live(rest)
     try:
         if not holds_codes(rest) or float_nodes(rest):
             context.activations.update(assumed_activations(rest, options.activation_bits))
@@ -256,8 +258,11 @@ def _too_large(tiled: TiledGraph, target: Target) -> Diagnostic:
     )
 
 
-def local_memory(tiled: TiledGraph, problems: list[Diagnostic]) -> int:
-    """The most bytes of local memory that a core takes; too many of them are a problem."""
+def local_memory(tiled: TiledGraph, problems: list[Diagnostic]) -> int | None:
+    """The most bytes of local memory that a core takes; too many of them are a problem.
+
+    None where no core can have as many.
+    """
     target = tiled.target
     try:
         return max(schedule(tiled).peak.values(), default=0)
@@ -265,7 +270,11 @@ def local_memory(tiled: TiledGraph, problems: list[Diagnostic]) -> int:
         first = str(error).split("\n")[0]
     core = target.core.model_copy(update={"local_memory_kib": _LARGEST_MEMORY})
     roomy = target.model_copy(update={"core": core})
-    peaks = schedule(TiledGraph(tiled.graph, roomy, tiled.cores)).peak
+    try:
+        peaks = schedule(TiledGraph(tiled.graph, roomy, tiled.cores)).peak
+    except CapacityError:  # more than any core can have
+        problems.append(Diagnostic("IMC0500", first, help=("smaller feature maps",)))
+        return None
     limit, most = target.core.local_memory_bytes, max(peaks.values())
     full = sum(peak > limit for peak in peaks.values())
     text = (

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.argument("model", metavar="MODEL.onnx")
 @target_options
 @model_options
-@click.option("--strict", is_flag=True, help="Warnings are a no, too: converters that lose bits.")
+@click.option("--strict", is_flag=True, help="Warnings are a no, too: host nodes, lossy ADCs.")
 @click.option("--read-weights", is_flag=True, help="Read all weights, those of large models too.")
 @json_option
 @limit_option
@@ -95,7 +95,8 @@ def render(found: Check, passed: bool) -> str:
         totals.append(("not supported", f"{listed}; arrays and cores are those of the rest"))
     answer = "can be compiled" if passed else "can NOT be compiled as asked"
     header = ["operator", "type", "where", "arrays", "why"]
-    return "\n\n".join([table(header, rows), facts(totals), answer])
+    parts = [table(header, rows), facts(totals)] if rows else []
+    return "\n\n".join([*parts, answer])
 
 
 def _need(need: Need, target: str) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import click
 
-from ..diagnostics import EXPLANATIONS
+from ..diagnostics import EXPLANATIONS, render
 from ..diagnostics import Diagnostic as Problem
-from ..errors import CompileError
+from ..errors import UNNAMED, CompileError
 from .formats import Record
 from .text import sanitize
 
@@ -196,8 +196,8 @@ def all_codes() -> tuple[Code, ...]:
     return tuple(sorted((*CODES, *problems), key=lambda code: code.name))
 
 
-def describe(error: BaseException) -> Diagnostic:
-    """The diagnostic of an error."""
+def describe(error: BaseException, file: str = "") -> Diagnostic:
+    """The diagnostic of an error; `file` is what the command was given, if that is not known."""
     code = _BY_NAME[_code_name(error)]
     notes = tuple(getattr(error, "__notes__", ()))
     if code.exit_code == 70:
@@ -207,8 +207,10 @@ def describe(error: BaseException) -> Diagnostic:
     if isinstance(error, OSError):
         message = f"{error.filename or 'file'}: {error.strerror or error}"
         return Diagnostic(code, message, notes)
-    problems = error.diagnostics if isinstance(error, CompileError) else ()
-    return Diagnostic(code, str(error), notes, problems)
+    if not isinstance(error, CompileError) or not error.diagnostics:
+        return Diagnostic(code, str(error), notes)
+    known = file if error.file == UNNAMED and file else error.file
+    return Diagnostic(code, render(error.diagnostics, known), notes, error.diagnostics)
 
 
 def internal_hint() -> str:

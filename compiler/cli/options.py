@@ -146,8 +146,8 @@ def read_dims(items: tuple[str, ...]) -> dict[str, int]:
     """``("batch=1", "n=3")`` as a mapping; raises click's usage error."""
     dims = {}
     for item in items:
-        name, separator, value = item.partition("=")
-        if not separator or not name or not value.isdecimal() or int(value) < 1:
+        name, _, value = item.rpartition("=")
+        if not name or not _is_size(value):
             raise click.BadParameter(
                 f"'{item}' is not NAME=N with a positive N, such as batch=1", param_hint="--dim"
             )
@@ -161,10 +161,14 @@ def read_shapes(items: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
     for item in items:
         name, _, text = item.rpartition(":")
         sizes = text.strip().removeprefix("[").removesuffix("]").split(",")
-        if not name or not all(size.strip().isdecimal() and int(size) for size in sizes):
+        if not name or not all(_is_size(size.strip()) for size in sizes):
             raise click.BadParameter(
                 f"'{item}' is not NAME:[N,N,...], such as x:[1,3,32,32]",
                 param_hint="--input-shapes",
             )
         shapes[name] = tuple(int(size) for size in sizes)
     return shapes
+
+
+def _is_size(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) < 20 and int(text) > 0

@@ -27,7 +27,7 @@ class Reporter:
 
     def error(self, error: Exception) -> int:
         """Report what ended a command; returns the exit code."""
-        found = describe(error)
+        found = describe(error, self._file())
         if self.format is Format.HUMAN:
             click.echo(found.render(), err=True)
             if found.exit_code == 70:

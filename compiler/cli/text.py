@@ -8,19 +8,19 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+from ..diagnostics import escape
 
 Scalar = str | int | float | bool | None
 Json = Scalar | Sequence["Json"] | Mapping[str, "Json"]
 
 
 def sanitize(text: str) -> str:
-    r"""Text without control characters, so that names from files cannot drive the terminal.
+    r"""Printable text and line ends, so that names from files cannot drive the terminal.
 
     >>> sanitize("conv\x1b[31m")
     'conv\\x1b[31m'
     """
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+    return "\n".join(map(escape, text.split("\n")))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Scalar]]) -> str:

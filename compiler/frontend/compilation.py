@@ -18,6 +18,7 @@ from onnx import ModelProto
 from ..diagnostics import Diagnostic, in_graph_order
 from ..errors import InputError, LimitError, UnsupportedError
 from ..ir.graph import Graph
+from ..work import expect_live
 from .conversion import OnnxNode
 from .dynamic import static_products
 from .external import ExternalData
@@ -171,6 +172,8 @@ def attempt(
     hosting = None if hosts is None else Hosting(model.proto, hosts)
     importer = Importer(graph, model.opset, tensors, inputs, found, batched, compiled, hosting)
     made = importer.run(nodes)
+    if made is not None:
+        expect_live(made)
     return Attempt(model, tuple(nodes), importer, made, tuple(in_graph_order(found)))
 
 

@@ -11,6 +11,7 @@ from ..errors import expect_within
 from ..ir.evaluate import evaluate
 from ..ir.graph import Value
 from ..ir.op import Array
+from ..work import work
 from .conversion import Conversion, Operand
 
 
@@ -37,8 +38,11 @@ def expect_foldable(conversion: Conversion, results: Sequence[Operand]) -> None:
     arrays = [result for result in results if not isinstance(result, Value)]
     for array in arrays:
         expect_fold_size(conversion, array.shape, array.dtype.itemsize)
-    what = f"{conversion.node.op_type} '{conversion.node.label}'"
-    conversion.tensors.budget.spend(arrays, _constants(conversion), what)
+    conversion.tensors.budget.spend(arrays, _constants(conversion), _what(conversion))
+
+
+def _what(conversion: Conversion) -> str:
+    return f"{conversion.node.op_type} '{conversion.node.label}'"
 
 
 def evaluated(conversion: Conversion, results: Sequence[Operand]) -> list[Array]:
@@ -49,6 +53,8 @@ def evaluated(conversion: Conversion, results: Sequence[Operand]) -> list[Array]
     for node in graph.nodes:
         for value in node.results:
             expect_fold_size(conversion, value.type.shape, value.type.dtype.numpy.itemsize)
+        operations = work(node.op, [v.type for v in node.operands], [v.type for v in node.results])
+        conversion.tensors.budget.operate(operations, _what(conversion))
     with np.errstate(all="ignore"):
         arrays = iter(evaluate(graph, {}).values())
     made = [next(arrays) if isinstance(result, Value) else result for result in results]

@@ -135,7 +135,9 @@ class HostNode:
             reason = str(error).split(" : ")[-1].strip()
             raise self._rejection(f"onnxruntime says: {reason}", "IMC0401") from error
         except NativeCrashError as error:
-            raise self._rejection(f"onnxruntime crashed on it: {error}", "IMC0211") from error
+            raise self._rejection(
+                f"onnxruntime did not come through: {error}", "IMC0211"
+            ) from error
         return {
             name: self._type(entry.type, entry.shape)
             for name, entry in zip(names, outputs, strict=True)

@@ -74,7 +74,10 @@ class Importer:
         if self.problems:
             return None
         values = [output for output in outputs if output is not None]
-        return self._builder.finish(values, [entry.name for entry in self.graph.output])
+        made = self._builder.finish(values, [entry.name for entry in self.graph.output])
+        if self.batched or self.compiled:
+            self.problems.extend(map(_fixed_output, _fixed_outputs(made)))
+        return None if self.problems else made
 
     def known(self, name: str) -> Operand | None:
         """What a tensor of the model is in the IR; None where that could not be found out."""
@@ -247,15 +250,19 @@ class Importer:
     def _nested(self, graph: GraphProto, bound: Mapping[str, Operand]) -> list[Operand]:
         """The outputs of a graph inside a node; it sees all names that are known so far."""
         self.tensors.budget.unroll(len(graph.node))
-        outer = self._known
-        self._known = {**outer, **bound}
+        inner = {*bound, *(n for node in graph.node for n in node.output)}
+        inner.update(tensor.name for tensor in graph.initializer)
+        outer = {name: self._known.pop(name) for name in inner if name in self._known}
+        self._known.update(bound)
         self._add_weights(graph)
         self._uses.update(name for node in graph.node for name in node.input)
         self._uses.update(output.name for output in graph.output)
         for node in order_nodes(graph, self.opset)[0]:
             self._known.update(zip(node.proto.output, self._convert(node), strict=False))
         outputs = [self._known.get(entry.name) for entry in graph.output]
-        self._known = outer
+        for name in inner:
+            self._known.pop(name, None)
+        self._known.update(outer)
         found = [output for output in outputs if output is not None]
         if len(found) < len(outputs):
             raise Rejection("IMC0408", f"graph '{graph.name}' inside a node is not supported")
@@ -267,8 +274,7 @@ class Importer:
             return found
         if not (self.batched or self.compiled):
             return self._builder.constant(found, name)
-        text = f"output '{name}' does not depend on any input"
-        self.problems.append(Diagnostic("IMC0409", text))
+        self.problems.append(_fixed_output(name))
         return None
 
     def _report(self, node: OnnxNode, rejection: Rejection) -> None:
@@ -304,13 +310,30 @@ class Importer:
         return f"{name}: {dtype}[{','.join(map(str, shape))}]"
 
 
+def _fixed_output(name: str) -> Diagnostic:
+    return Diagnostic("IMC0409", f"output '{name}' does not depend on any input")
+
+
+def _fixed_outputs(graph: Graph) -> list[str]:
+    """Outputs computed of constants alone."""
+    found = {value.name for value in graph.inputs}
+    for node in graph.nodes:
+        if any(operand.name in found for operand in node.operands):
+            found.update(result.name for result in node.results)
+    pairs = zip(graph.output_names, graph.outputs, strict=True)
+    return [name for name, value in pairs if value.name not in found]
+
+
 def _no_converter(node: OnnxNode, opset: int) -> Rejection:
     folds = find_converter(node.op_type, opset, Form.WHOLE) is not None
+    remedies = ["`imcc ops` lists the operators that can be imported"]
+    if node.op_type != node.proto.op_type:  # of another domain than ONNX's own
+        remedies.append("save it with a body of ONNX operators: as a function of the model")
     return Rejection(
         "IMC0401",
         f"operator {node.op_type} is not supported",
         "it is taken on constants only" if folds else "no converter exists for it",
-        ("`imcc ops` lists the operators that can be imported",),
+        tuple(remedies),
     )
 
 

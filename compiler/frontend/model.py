@@ -15,7 +15,7 @@ from ..diagnostics import Diagnostic
 from ..errors import InputError, UnsupportedError, expect_within
 from .fused import expand_fused
 from .local_functions import inline_local_functions
-from .names import escape_names
+from .names import escape_names, names_of
 from .registry import NEWEST_OPSET, OLDEST_OPSET
 from .skimming import NotSkimmableError, skim
 from .tensors import numpy_type
@@ -91,6 +91,7 @@ def _checked(proto: ModelProto, file: str, path: Path | None) -> Model:
             ("an IR version", bool(proto.ir_version)),
             ("a graph", proto.HasField("graph")),
             ("an operator set", bool(proto.opset_import)),
+            ("graph outputs", bool(proto.graph.output or not proto.HasField("graph"))),
         )
         if not there
     ]
@@ -113,6 +114,7 @@ class _Size:
     external_bytes: int = 0
     depth: int = 0
     longest_text: int = 0
+    longest_name: int = 0
 
     def add(self, graph: GraphProto, depth: int) -> list[GraphProto]:
         """Count one graph; returns the graphs inside its nodes."""
@@ -120,6 +122,7 @@ class _Size:
         self.weights += len(graph.initializer)
         self.depth = max(self.depth, depth)
         self.external_bytes += sum(map(_external_bytes, graph.initializer))
+        self.longest_name = max(self.longest_name, *map(len, names_of(graph)))
         inner = []
         for node in graph.node:
             for attribute in node.attribute:
@@ -144,6 +147,8 @@ def _check_size(proto: ModelProto, file: str) -> None:
     mib, kib = size.external_bytes >> 20, size.longest_text >> 10
     expect_within(mib, "weights_mib", f"weights in other files take {mib:,} MiB", file)
     expect_within(kib, "attribute_kib", f"a text of a node has {kib:,} KiB", file)
+    longest = size.longest_name
+    expect_within(longest, "name_chars", f"a name has {longest:,} characters", file)
 
 
 def _external_bytes(tensor: TensorProto) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from onnx import GraphProto, NodeProto
 
 
@@ -18,6 +20,16 @@ def escape_names(graph: GraphProto) -> None:
                 entry.name = _escaped(entry.name)
     if isinstance(graph.name, bytes):
         graph.name = _escaped(graph.name)
+
+
+def names_of(graph: GraphProto) -> Iterator[str]:
+    """The name of a graph and all names in it, without those in graphs inside nodes."""
+    yield graph.name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
+    for entries in (graph.initializer, graph.input, graph.output, graph.value_info):
+        yield from (entry.name for entry in entries)
 
 
 def _escape_node(node: NodeProto) -> None:

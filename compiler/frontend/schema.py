@@ -9,6 +9,7 @@ from onnx import defs
 from .conversion import OnnxNode, Rejection
 from .registry import NEWEST_OPSET
 
+_LISTED = 10  # unknown attributes; a hostile node has more than can be read
 # onnxruntime had them first, in ONNX's own domain, and its optimizer writes them into any model.
 _IN_ANY_OPSET = frozenset({"LayerNormalization", "RMSNormalization"})
 
@@ -18,6 +19,7 @@ def expect_schema(node: OnnxNode) -> None:
 
     Operators of other domains, and such that ONNX does not define at all, pass.
     """
+    _expect_values(node)
     schema = _schema(node.op_type, node.opset)
     if schema is None:
         _expect_not_newer(node)
@@ -51,11 +53,21 @@ def _expect_not_newer(node: OnnxNode) -> None:
         raise Rejection("IMC0210", text, "the operator came with a later one")
 
 
+def _expect_values(node: OnnxNode) -> None:
+    """Reject attributes that stand for those of a function, where there is no function."""
+    for attribute in node.proto.attribute:
+        if attribute.ref_attr_name:
+            text = f"attribute '{attribute.name}' of {node.op_type} has no value"
+            reason = f"it refers to '{attribute.ref_attr_name}' of a function, and is in none"
+            raise Rejection("IMC0210", text, reason)
+
+
 def _expect_attributes(node: OnnxNode, schema: defs.OpSchema) -> None:
     names = [attribute.name for attribute in node.proto.attribute]
     unknown = [name for name in names if name not in schema.attributes]
     if unknown:
-        listed = ", ".join(f"'{name}'" for name in unknown)
+        listed = ", ".join(f"'{name}'" for name in unknown[:_LISTED])
+        listed += f" and {len(unknown) - _LISTED:,} more" if len(unknown) > _LISTED else ""
         known = ", ".join(f"'{name}'" for name in sorted(schema.attributes)) or "none"
         text = f"{node.op_type} has no attribute {listed}"
         raise Rejection("IMC0210", text, f"operator set {node.opset} knows {known}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from shlex import quote
 
 from onnx import GraphProto, TensorShapeProto, ValueInfoProto
 
@@ -175,8 +176,8 @@ def _unknown(name: str, known: set[str], what: str) -> Diagnostic:
 def _unbound(open_dims: list[tuple[ValueInfoProto, list[str]]]) -> Diagnostic:
     symbols = dict.fromkeys(s for _, missing in open_dims for s in missing if s not in ("", "?"))
     anonymous = [entry.name for entry, missing in open_dims if "" in missing or "?" in missing]
-    flags = [f"--dim {symbol}=<size>" for symbol in symbols]
-    flags += [f"--input-shapes {name}:[<sizes>]" for name in anonymous]
+    flags = [f"--dim {quote(symbol)}=..." for symbol in symbols]
+    flags += [f"--input-shapes {quote(f'{name}:[...]')}" for name in anonymous]
     listed = [f"'{symbol}'" for symbol in symbols]
     listed += [f"unnamed ones of '{name}'" for name in anonymous]
     inputs = ", ".join(f"input '{entry.name}' {type_text(entry)}" for entry, _ in open_dims)

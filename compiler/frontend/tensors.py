@@ -47,6 +47,16 @@ _SKETCHED = frozenset(
         TensorProto.UINT8,
     }
 )
+_DATA = (
+    "raw_data",
+    "external_data",
+    "float_data",
+    "int32_data",
+    "int64_data",
+    "double_data",
+    "uint64_data",
+    "string_data",
+)
 # The field that holds elements of a type where `raw_data` is not used, and its own type.
 _TYPED: dict[int, str] = {
     TensorProto.FLOAT: "float_data",
@@ -105,6 +115,9 @@ class TensorReader:
             self.budget.given += size
             return sketch(np.ones((), dtype), shape)
         self.budget.given += size if tensor.raw_data or tensor.external_data else 0
+        fields = [name for name in _DATA if getattr(tensor, name)]
+        if len(fields) > 1:
+            raise TensorError(f"its data is there twice, in {' and '.join(fields)}")
         if tensor.HasField("segment"):
             raise TensorError("tensors in segments are not supported", "IMC0408")
         if nibbles:

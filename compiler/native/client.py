@@ -19,6 +19,7 @@ from .messages import receive, send
 
 _WORKER = Path(__file__).with_name("worker.py")
 _REMEMBERED = 256
+_PATIENCE = 60  # seconds that a second of processor time may take on a busy computer
 _SMALL = 1024  # bytes of weights that may be shapes
 
 
@@ -51,10 +52,12 @@ class Worker:
         process = self._running()
         assert process.stdin is not None
         assert process.stdout is not None
-        timer = Timer(limits().native_seconds, process.kill)
+        seconds = limits().native_seconds
+        bounds = {"seconds": seconds, "bytes": limits().native_mib << 20}
+        timer = Timer(_PATIENCE * seconds, process.kill)
         timer.start()
         try:
-            send(process.stdin, header, body)
+            send(process.stdin, {**header, **bounds}, body)
             found, data = receive(process.stdout)
         except (EOFError, OSError) as error:
             raise NativeCrashError(self._ending(process)) from error
@@ -74,7 +77,7 @@ class Worker:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, self._script, str(limits().native_mib << 20)],
+                [sys.executable, self._script],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -85,8 +88,9 @@ class Worker:
         self._process = None
         process.communicate()
         code = process.returncode
-        if code == -Signals.SIGKILL:
-            return f"it took longer than {limits().native_seconds} s and was stopped"
+        if code in (-Signals.SIGPROF, -Signals.SIGKILL):
+            most = f"{limits().native_seconds} s"
+            return f"it took longer than {most} and was stopped (--limit native-seconds=...)"
         return f"it ended with {Signals(-code).name}" if code < 0 else f"it ended with code {code}"
 
 

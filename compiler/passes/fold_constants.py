@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from ..budget import FoldingBudget
 from ..ir import OPS, Graph, Node, Value
+from ..work import work
 from .base import Pass, PassContext
 from .rewrite import Rewriter, rewrite
 
@@ -50,6 +51,7 @@ class FoldConstants(Pass):
             builder.note(node, f"not folded: its {size} bytes exceed the limit of {self.limit}")
             return None
         arrays = [builder.array(operand) for operand in operands]
+        budget.operate(work(node.op, types, [type_]), node.label)
         (array,) = node.op.evaluate(arrays, types)
         budget.spend([array], arrays, node.label)
         return builder.constant(array, node.result.name, type_.quant)

@@ -13,6 +13,7 @@ from ..ir import Array, Graph, Node, Stage
 from ..quantize.calibration import Method
 from ..quantize.quantize import Options, calibrate_activations, quantize_with
 from ..quantize.state import float_nodes, holds_codes
+from ..work import expect_live
 from .base import Pass, PassContext
 
 
@@ -47,6 +48,7 @@ class Quantize(Pass):
             return graph
         options = self._options(context)
         if not context.activations:
+            expect_live(graph)
             found = calibrate_activations(graph, _samples(context), options)
             context.activations.update(found)
         return quantize_with(graph, context.activations, options)

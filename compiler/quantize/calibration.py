@@ -18,13 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..ir import Array, Graph, evaluate_all
+from ..ir import Array, Graph, Node, evaluate_all
 from ..threads import one_blas_thread, thread_count
+from ..work import live_bytes
 from .scores import counting, score_axes
 
 SIDE_BINS = 2048
 _GRID = np.linspace(0.2, 1.0, 161)
 _CHUNK = 1 << 20
+_MEMORY = 256 << 20  # bytes of activations of a mini-batch
 
 
 class Method(StrEnum):
@@ -113,7 +115,7 @@ def calibrate(
 
     Raises `InputError` if there is no mini-batch, or a value is not finite.
     """
-    waiting, axes = _Waiting(batches), score_axes(graph)
+    waiting, axes = _Waiting(_cut(batches, _samples_at_once(graph))), score_axes(graph)
     with one_blas_thread(), ThreadPoolExecutor(thread_count()) as pool:
         jobs = [pool.submit(_observe, graph, waiting, names, axes) for _ in range(thread_count())]
         first, *others = [job.result() for job in jobs]
@@ -123,6 +125,20 @@ def calibrate(
         for name, statistics in other.items():
             first[name].merge(statistics)
     return first
+
+
+def _samples_at_once(graph: Graph) -> int:
+    """As many samples as can be computed together in little memory; at least one."""
+    most, _ = live_bytes(graph)
+    return max(1, _MEMORY // max(1, most))
+
+
+def _cut(batches: Iterable[Mapping[str, Array]], most: int) -> Iterator[Mapping[str, Array]]:
+    """The same samples in mini-batches of at most so many."""
+    for batch in batches:
+        count = max(map(len, batch.values()), default=0)
+        for start in range(0, count, most):
+            yield {name: array[start : start + most] for name, array in batch.items()}
 
 
 class _Waiting:
@@ -154,7 +170,7 @@ def _observe(
     for batch in batches:
         for name in found.keys() & batch.keys():
             _update(found[name], name, batch[name])
-        for node, results in evaluate_all(graph, batch):
+        for node, results in _evaluated(graph, batch):
             for value, array in zip(node.results, results, strict=True):
                 if value.name not in found:
                     continue
@@ -162,6 +178,14 @@ def _observe(
                 counted = array if axis is None else counting(array, axis)
                 _update(found[value.name], value.name, counted)
     return found
+
+
+def _evaluated(
+    graph: Graph, batch: Mapping[str, Array]
+) -> Iterator[tuple[Node, tuple[Array, ...]]]:
+    """As `evaluate_all`, without NumPy's warnings: what is not finite is an error here."""
+    with np.errstate(all="ignore"):
+        yield from evaluate_all(graph, batch)
 
 
 def _update(statistics: Statistics, name: str, array: Array) -> None:

@@ -11,8 +11,12 @@ from support import hostile_models as hostile
 from support.forked_cli import PEAK_KIB, ForkedCli, Run
 
 INPUT, UNSUPPORTED, LIMIT = 3, 4, 6
+SHOWN = 2000  # characters of one error at most
 
-NAME = "../../etc/passwd \x1b]0;owned\x07 <script>alert(1)</script> =cmd|' /C calc'!A0 [/conv1]"
+NAME = (
+    "../../etc/passwd \x1b]0;owned\x07\u202e\u200b\U000e0041 <script>alert(1)</script> "
+    "=cmd|' /C calc'!A0 [/conv1]"
+)
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +45,23 @@ def both(cli: ForkedCli, model: Path) -> tuple[Run, Run]:
         pytest.param(lambda: bytes(range(256)) * 8, INPUT, id="no model"),
         pytest.param(hostile.recursive, INPUT, id="function that calls itself"),
         pytest.param(hostile.laughs, LIMIT, id="functions of 2^28 nodes"),
+        pytest.param(hostile.mutual, INPUT, id="functions that call each other"),
+        pytest.param(hostile.wide, LIMIT, id="functions of 1000^10 nodes"),
+        pytest.param(hostile.convolved, LIMIT, id="convolution of constants"),
+        pytest.param(hostile.doubled, LIMIT, id="activation doubled 60 times"),
+        pytest.param(hostile.wide_pads, LIMIT, id="wide padding"),
+        pytest.param(hostile.wide_window, LIMIT, id="wide window"),
+        pytest.param(partial(hostile.wide_input, 1, 2**31 - 1, 2**31 - 1), LIMIT, id="wide input"),
+        pytest.param(partial(hostile.wide_input, 1, 3, 200_000, 200_000), LIMIT, id="large input"),
+        pytest.param(partial(hostile.wide_input, 1, -4), INPUT, id="negative input"),
+        pytest.param(hostile.endless_loop, INPUT, id="endless loop"),
+        pytest.param(hostile.twice_given, INPUT, id="data in two fields"),
+        pytest.param(hostile.no_outputs, INPUT, id="no outputs"),
+        pytest.param(hostile.fixed, UNSUPPORTED, id="nothing to compute"),
+        pytest.param(hostile.referring, INPUT, id="attribute without value"),
+        pytest.param(hostile.many_attributes, INPUT, id="many attributes"),
+        pytest.param(partial(hostile.reshaped, -1, -1), INPUT, id="two open extents"),
+        pytest.param(partial(hostile.named, "a" * 900_000), LIMIT, id="long name"),
         pytest.param(hostile.constant_of_shape, LIMIT, id="ConstantOfShape"),
         pytest.param(hostile.expand, LIMIT, id="Expand"),
         pytest.param(hostile.range_, LIMIT, id="Range"),
@@ -72,7 +93,8 @@ def test_one_clear_error(
     assert made.exit_code == exit_code, made.stderr
     assert check.exit_code == (1 if exit_code == UNSUPPORTED else exit_code), check.stderr
     assert len(made.errors) == len(check.errors) == 1
-    assert "  --> " in made.stderr
+    assert "  --> model.onnx" in made.stderr or f"  --> {model}" in made.stderr
+    assert len(made.stderr) < SHOWN
 
 
 def test_loops_in_loops(cli: ForkedCli, tmp_path: Path) -> None:

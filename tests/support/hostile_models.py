@@ -178,6 +178,116 @@ def scans(length: int = 1000) -> bytes:
     return serialized(nodes, [long])
 
 
+def wide(calls: int = 1000, depth: int = 10) -> bytes:
+    """Functions of which each calls the one before a thousand times."""
+    functions = [_function("f0", ["Neg"], "")]
+    functions += [_function(f"f{i}", [f"f{i - 1}"] * calls, "local") for i in range(1, depth + 1)]
+    call = helper.make_node(f"f{depth}", ["x"], ["y"], domain="local")
+    return serialized([call], functions=functions)
+
+
+def mutual() -> bytes:
+    """Two functions that call each other."""
+    functions = [_function("f", ["g"], "local"), _function("g", ["f"], "local")]
+    return serialized([helper.make_node("f", ["x"], ["y"], domain="local")], functions=functions)
+
+
+def convolved(extent: int = 2000, kernel: int = 1000) -> bytes:
+    """Two small weights whose convolution takes 10 ** 12 products."""
+    a = numpy_helper.from_array(np.ones((1, 1, extent, extent), np.float32), "a")
+    w = numpy_helper.from_array(np.ones((1, 1, kernel, kernel), np.float32), "w")
+    nodes = [
+        helper.make_node("Conv", ["a", "w"], ["c"]),
+        helper.make_node("ReduceMean", ["c"], ["m"], axes=[1, 2, 3], keepdims=0),
+        helper.make_node("Add", ["x", "m"], ["y"]),
+    ]
+    return serialized(nodes, [a, w])
+
+
+def doubled(times: int = 60) -> bytes:
+    """An activation that is put behind itself again and again."""
+    names = ["x", *(f"t{i}" for i in range(times - 1)), "y"]
+    return serialized(
+        [helper.make_node("Concat", [names[i]] * 2, [names[i + 1]], axis=1) for i in range(times)]
+    )
+
+
+def wide_pads(extent: int = 10**9) -> bytes:
+    """A convolution of 16 elements in a border of 10 ** 18."""
+    w = numpy_helper.from_array(np.ones((1, 1, 1, 1), np.float32), "w")
+    node = helper.make_node("Conv", ["x", "w"], ["y"], pads=[extent] * 4)
+    return serialized([node], [w], shape=(1, 1, 4, 4))
+
+
+def wide_window(extent: int = 2**31 - 1) -> bytes:
+    """A maximum over 2 ** 62 elements, nearly all of which are padding."""
+    window = {"kernel_shape": [extent] * 2, "pads": [extent // 2] * 4}
+    return serialized([helper.make_node("MaxPool", ["x"], ["y"], **window)], shape=(1, 1, 4, 4))
+
+
+def wide_input(*shape: int) -> bytes:
+    """An input that does not fit into any computer."""
+    return serialized([helper.make_node("Relu", ["x"], ["y"])], shape=shape)
+
+
+def twice_given() -> bytes:
+    """A weight whose data is in two fields."""
+    tensor = claimed("w", [4, 1])
+    tensor.float_data.extend([1.0] * 4)
+    return serialized([helper.make_node("MatMul", ["x", "w"], ["y"])], [tensor])
+
+
+def no_outputs() -> bytes:
+    """A model that gives nothing."""
+    made = ModelProto.FromString(chain(1))
+    del made.graph.output[:]
+    return bytes(made.SerializeToString())
+
+
+def fixed() -> bytes:
+    """A model whose only input has a constant value."""
+    return serialized([helper.make_node("Relu", ["x"], ["y"])], [claimed("x", [1, 4])])
+
+
+def referring() -> bytes:
+    """An attribute that stands for one of a function, in no function."""
+    node = helper.make_node("Softmax", ["x"], ["y"])
+    node.attribute.add(name="axis", ref_attr_name="k", type=2)
+    return serialized([node])
+
+
+def many_attributes(count: int = 100_000) -> bytes:
+    """A node with more attributes than anybody can read."""
+    node = helper.make_node("Relu", ["x"], ["y"])
+    for index in range(count):
+        node.attribute.add(name=f"a{index}", i=1, type=2)
+    return serialized([node])
+
+
+def reshaped(*shape: int) -> bytes:
+    """A reshape to this shape."""
+    return serialized([helper.make_node("Reshape", ["x", "n"], ["y"])], [integers("n", *shape)])
+
+
+def endless_loop(trips: int = 10**12) -> bytes:
+    """A loop that goes on for years."""
+    body = helper.make_graph(
+        [helper.make_node("Identity", ["go"], ["go_on"]), helper.make_node("Neg", ["e"], ["o"])],
+        "body",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("e", TensorProto.FLOAT, [1, 4]),
+        ],
+        [
+            helper.make_tensor_value_info("go_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("o", TensorProto.FLOAT, [1, 4]),
+        ],
+    )
+    loop = helper.make_node("Loop", ["n", "true", "x"], ["y"], body=body)
+    return serialized([loop], [scalar("n", trips), scalar("true", True)])
+
+
 def _loop_body(nodes: Sequence[NodeProto]) -> GraphProto:
     given = [helper.make_tensor_value_info("e", TensorProto.FLOAT, None)]
     made = [helper.make_tensor_value_info("o", TensorProto.FLOAT, None)]

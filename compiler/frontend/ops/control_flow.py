@@ -9,10 +9,9 @@ from onnx import AttributeProto, GraphProto
 
 from ...ir.graph import Value
 from ...ir.ops.shape import Concat, Reshape, Slice
+from ...limits import limits
 from ..conversion import Conversion, Operand, Rejection, normal_axis
 from ..registry import Form, Result, converts
-
-_UNROLLED = 10_000  # nodes
 
 
 @converts("If", form=Form.WHOLE, constants=(0,))
@@ -34,9 +33,10 @@ def scan(conversion: Conversion) -> Sequence[Result]:
     states: list[Operand] = [*operands[:count]]
     inputs, axes, length = operands[count:], *_scanned(conversion, operands[count:])
     backwards = _flags(conversion, "scan_input_directions", scanned)
-    if not 0 < length * len(body.node) <= _UNROLLED:
+    most = limits().unrolled_nodes
+    if not 0 < length * len(body.node) <= most:
         text = f"over {length} elements with {len(body.node)} nodes each"
-        raise conversion.reject(text, f"it is unrolled to at most {_UNROLLED} nodes")
+        raise conversion.reject(text, f"it is unrolled to at most {most} nodes")
     collected: list[list[Operand]] = []
     for step in range(length):
         places = [length - 1 - step if back else step for back in backwards]

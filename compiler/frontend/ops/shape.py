@@ -38,7 +38,8 @@ def _resolve(
     shape = x.type.shape
     if not target or (literal_zero and 0 in target):
         raise conversion.reject_batch(f"to shape {list(target)}")
-    if any(e < -1 or (e == 0 and i >= len(shape)) for i, e in enumerate(target)):
+    undefined = any(e < -1 or (e == 0 and i >= len(shape)) for i, e in enumerate(target))
+    if undefined or target.count(-1) > 1:
         raise Rejection("IMC0209", f"Reshape to {list(target)} from {list(shape)} is not defined")
     copied = [shape[i] if extent == 0 else extent for i, extent in enumerate(target)]
     if target[0] == -1 or (target[0] != 0 and target[0] in conversion.batches):

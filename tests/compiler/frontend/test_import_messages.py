@@ -41,6 +41,7 @@ def test_all_unsupported_operators_in_one_run() -> None:
         "   |  x: float32[1,4]  ->  a\n"
         "   = because: no converter exists for it\n"
         "   = help: `imcc ops` lists the operators that can be imported\n"
+        "   = help: save it with a body of ONNX operators: as a function of the model\n"
         "error[IMC0401]: operator Det is not supported\n"
         "  --> <model>: node '/head/det' (#2, opset 17)\n"
         "   |  b  ->  c\n"
@@ -51,6 +52,7 @@ def test_all_unsupported_operators_in_one_run() -> None:
         "   |  c  w: float32[2,2]  ->  y\n"
         "   = because: no converter exists for it\n"
         "   = help: `imcc ops` lists the operators that can be imported\n"
+        "   = help: save it with a body of ONNX operators: as a function of the model\n"
         "3 errors. (imcc explain IMC0401)"
     )
 
@@ -77,7 +79,7 @@ def test_dynamic_dimensions() -> None:
         "error[IMC0301]: dimensions without a size: 'H', 'W'\n"
         "  --> <model>: input 'x' float32[N,3,H,W]\n"
         "   = because: only the first axis, the batch, may stay open\n"
-        "   = help: give each a size: --dim H=<size> --dim W=<size>\n"
+        "   = help: give each a size: --dim H=... --dim W=...\n"
         "1 error. (imcc explain IMC0301)"
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from onnx import TensorProto
-from support.hostile_models import constant_of_shape, laughs
+from support.hostile_models import constant_of_shape, endless_loop, laughs
 from support.onnx_models import i64, model, node
 
 from imcc.compiler.limits import Limits, applied
@@ -18,7 +18,7 @@ from imcc.compiler.native.client import Worker
 def crashing(folder: Path, what: str) -> Worker:
     """A worker that does something bad when it is asked."""
     script = folder / "worker.py"
-    script.write_text(f"import os, sys, time\nsys.stdin.buffer.read(1)\n{what}\n")
+    script.write_text(f"import os, signal, sys\nsys.stdin.buffer.read(1)\n{what}\n")
     return Worker(script)
 
 
@@ -41,12 +41,19 @@ def test_a_crash_is_an_error_and_the_next_question_is_answered(
 
 
 def test_what_takes_too_long_is_stopped(tmp_path: Path) -> None:
-    worker = crashing(tmp_path, "time.sleep(100)")
+    endless = "signal.setitimer(signal.ITIMER_PROF, 0.1)\nwhile True: pass"
+    worker = crashing(tmp_path, endless)
     with (
-        applied(Limits(native_seconds=1)),
-        pytest.raises(NativeCrashError, match="longer than 1 s"),
+        applied(Limits(native_seconds=7)),
+        pytest.raises(NativeCrashError, match=r"longer than 7 s .* native-seconds"),
     ):
         worker.ask({"task": "try"}, b"")
+
+
+def test_an_endless_loop_is_stopped() -> None:
+    data = endless_loop()
+    with pytest.raises(NativeCrashError, match="longer than 1 s"):
+        tried(data)
 
 
 def test_outputs_are_those_of_onnxruntime() -> None:
@@ -67,7 +74,7 @@ def test_what_onnxruntime_refuses_is_no_crash() -> None:
 @pytest.mark.parametrize("data", [constant_of_shape, laughs])
 def test_bombs_do_not_reach_this_process(data: object) -> None:
     assert callable(data)
-    with applied(Limits(native_mib=2048, native_seconds=5)):
+    with applied(Limits(native_mib=100)):
         try:
             tried(data())
         except (NativeError, NativeCrashError):
