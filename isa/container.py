@@ -66,7 +66,14 @@ def load_program(path: str | Path) -> Program:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, and nothing is left over."""
+    """Write a file so that a reader sees the old content or the new, and nothing is left over.
+
+    A link stays one, and devices and pipes are written to.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        _write_through(path, data)
+        return
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with temporary.open("xb") as file:
@@ -78,6 +85,13 @@ def write_atomically(path: Path, data: bytes) -> None:
         raise ContainerError(f"{path}: the file cannot be written: {error.strerror}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise ContainerError(f"{path}: the file cannot be written: {error.strerror}") from error
 
 
 def program_bytes(program: Program) -> bytes:

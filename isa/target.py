@@ -233,6 +233,8 @@ def _parse(text: str, name: str) -> Target:
         raise TargetError(f"{name}: arrays or tables are nested too deeply") from error
     except tomllib.TOMLDecodeError as error:
         raise TargetError(_syntax_message(name, text, str(error))) from error
+    except ValueError as error:  # as Python puts integers of thousands of digits
+        raise TargetError(f"{name}: a number cannot be read: {error}") from error
     return Target.from_tables(raw, name, scan(text))
 
 

@@ -23,7 +23,7 @@ from .options import (
     seed_option,
     target_options,
 )
-from .output import write_output
+from .output import STDOUT, expect_writable, write_output
 from .reporter import reporter
 from .text import brief, echo_json, facts, shorten, table
 
@@ -70,6 +70,10 @@ def command(model: str, output: str | None, emit: str, **flags: Any) -> None:
     from .observers import Progress, observers, threads, timing
 
     kinds = _kinds(emit)
+    path = Path(output) if output else Path(model).with_suffix(".imc")
+    if output == STDOUT and flags["as_json"]:
+        raise click.UsageError("--json and -o - would both write to standard output")
+    expect_writable(path)
     with threads(flags["jobs"]), Progress() as progress, timing(flags["timing"]) as clocks:
         compilation = compile_model(
             model,
@@ -78,14 +82,15 @@ def command(model: str, output: str | None, emit: str, **flags: Any) -> None:
             flags["calib"],
             (*observers(flags), *clocks, progress),
         )
-    _write(compilation, Path(output) if output else Path(model).with_suffix(".imc"), kinds)
+    _write(compilation, path, kinds)
     figures = report(compilation)
     for text in figures.notes if flags["verbose"] else ():
         reporter().note(text)
     if flags["as_json"]:
         echo_json("compile", asdict(figures))
     elif not flags["quiet"]:
-        click.echo(render(figures))
+        # Where the program itself is the answer, the table must not be mixed into it.
+        click.echo(render(figures), err=output == STDOUT)
 
 
 def render(figures: Report) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import rich_click as click
 
+from ..errors import InputError
 from .options import debug_option, diagnostics_option, json_option
 from .text import Json, Scalar, echo_json, facts, table
 
@@ -39,6 +40,8 @@ def command(file: str, as_json: bool) -> None:
 
 
 def _summarise(path: Path) -> tuple[str, dict[str, Json]]:
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: cannot be read: it is not a regular file")
     with path.open("rb") as file:
         head = file.read(_PEEK)
     text = head.lstrip()

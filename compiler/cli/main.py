@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from importlib import import_module
+from types import FrameType
 
 import rich_click as click
 from click.exceptions import Exit, NoSuchCommand
@@ -103,6 +105,12 @@ def cli() -> None:
     """Compile ONNX networks to in-memory-computing programs, and prove them right."""
 
 
+def _terminated(number: int, _: FrameType | None) -> None:
+    """End as after an interrupt: temporary files are removed on the way out."""
+    sys.exit(128 + number)
+
+
 def main() -> None:
     """Entry point of the console script."""
+    signal.signal(signal.SIGTERM, _terminated)
     sys.exit(cli.main(prog_name="imcc"))

@@ -9,7 +9,7 @@ from typing import Any
 import rich_click as click
 
 from .options import debug_option, diagnostics_option, jobs_option, json_option
-from .output import write_output
+from .output import expect_writable, write_output
 from .text import Json, echo_json, table
 
 
@@ -42,6 +42,8 @@ def command(
     from .observers import threads
     from .profile import profile_json, render_profile
 
+    if output is not None:
+        expect_writable(output)
     loaded = load_program(program)
     validate(loaded)
     data = load_program_samples(Path(input_), loaded)

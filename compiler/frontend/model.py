@@ -17,7 +17,7 @@ from .fused import expand_fused
 from .local_functions import inline_local_functions
 from .names import escape_names, names_of
 from .registry import NEWEST_OPSET, OLDEST_OPSET
-from .skimming import NotSkimmableError, skim
+from .skimming import DamagedError, NotSkimmableError, skim
 from .tensors import numpy_type
 
 _LARGE = 16 << 20  # bytes of a file that is worth skimming
@@ -63,6 +63,8 @@ def _read(path: Path, sketched: bool) -> bytes:
             with suppress(NotSkimmableError, UnicodeError):
                 return skim(path)
         return path.read_bytes()
+    except DamagedError as error:
+        raise _damaged(path.name) from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise _input("IMC0201", f"the model file cannot be read: {reason}", str(path)) from error
@@ -76,12 +78,12 @@ def _parse(data: bytes, file: str) -> ModelProto:
         proto.ParseFromString(data)
         return proto
     except DecodeError as error:
-        raise _input(
-            "IMC0202",
-            "not an ONNX model: its bytes cannot be parsed",
-            file,
-            "the file is of another kind, damaged or cut off",
-        ) from error
+        raise _damaged(file) from error
+
+
+def _damaged(file: str) -> InputError:
+    text = "not an ONNX model: its bytes cannot be parsed"
+    return _input("IMC0202", text, file, "the file is of another kind, damaged or cut off")
 
 
 def _checked(proto: ModelProto, file: str, path: Path | None) -> Model:

@@ -21,6 +21,10 @@ _GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
 
+class DamagedError(Exception):
+    """Bytes that are no protocol buffer at all."""
+
+
 class NotSkimmableError(Exception):
     """Bytes that are no protocol buffer, or one of another form than writers make."""
 
@@ -39,7 +43,8 @@ class _Field:
 def skim(path: Path) -> bytes:
     """The model in a file, with references in place of long weights.
 
-    Raises `NotSkimmableError`, after which the whole file should be parsed.
+    Raises `NotSkimmableError`, after which the whole file should be parsed, and `DamagedError`,
+    after which it should not.
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return b"".join(_model(data, path.name))
@@ -86,6 +91,8 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[_Field]:
     while start < end:
         key, content = _varint(data, start, end)
         wire = key & 7
+        if not key >> 3:
+            raise DamagedError("a field has the number 0")
         if wire == _LENGTH:
             size, content = _varint(data, content, end)
             stop = content + size

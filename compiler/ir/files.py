@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from ..errors import InputError, VerificationError
+from ..errors import InputError, VerificationError, expect_within
 from .graph import Graph
 from .op import Array
 from .parser import parse_graph
@@ -28,7 +28,11 @@ def write_graph(graph: Graph, path: Path) -> None:
 
 def read_graph(path: Path) -> Graph:
     """Read and verify a graph; raises `InputError` with the place, or with the broken rules."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: cannot be read as text: it is not a regular file")
     try:
+        mib = -(-path.stat().st_size >> 20)
+        expect_within(mib, "text_mib", f"the text has {mib:,} MiB", path.name)
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read as text: {error}") from error

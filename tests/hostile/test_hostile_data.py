@@ -85,8 +85,9 @@ def test_calibration_data(
         ".".join("a" * 4000) + " = 1",
         "schema = '\x1b[31m'",
         "\xff",
+        "rows = " + "9" * 5000,
     ],
-    ids=["open", "deep", "dotted", "long key", "escape", "latin"],
+    ids=["open", "deep", "dotted", "long key", "escape", "latin", "long number"],
 )
 def test_target_files(cli: ForkedCli, tmp_path: Path, text: str) -> None:
     path = tmp_path / "chip.toml"

@@ -221,8 +221,9 @@ def wide_pads(extent: int = 10**9) -> bytes:
 
 def wide_window(extent: int = 2**31 - 1) -> bytes:
     """A maximum over 2 ** 62 elements, nearly all of which are padding."""
-    window = {"kernel_shape": [extent] * 2, "pads": [extent // 2] * 4}
-    return serialized([helper.make_node("MaxPool", ["x"], ["y"], **window)], shape=(1, 1, 4, 4))
+    pads = [extent // 2] * 4
+    node = helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[extent] * 2, pads=pads)
+    return serialized([node], shape=(1, 1, 4, 4))
 
 
 def wide_input(*shape: int) -> bytes:
