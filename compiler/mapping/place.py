@@ -42,6 +42,11 @@ class Skyline:
 
     def with_rectangle(self, shape: Shape, row: int, col: int) -> Skyline:
         """The array after a rectangle is placed."""
+        if not self.taken:
+            filled = np.zeros_like(self.filled)
+            filled[: shape[1]] = shape[0]
+            lowest = shape[0] if shape[1] == len(filled) else 0
+            return Skyline(filled, self.rows, lowest, shape[0] * shape[1])
         filled = self.filled.copy()
         filled[col : col + shape[1]] = row + shape[0]
         return Skyline(filled, self.rows, int(filled.min()), int(filled.sum()))
@@ -70,11 +75,15 @@ class CoreSpace:
         if sum(height * width for height, width in shapes) > self._free_cells():
             return None
         arrays, mine = list(self.used), set[int]()
+        least = self.rows - min(height for height, _ in shapes)
+        others = [index for index, line in enumerate(arrays) if line.lowest <= least]
         places: dict[int, Place] = {}
         for index in sorted(range(len(shapes)), key=lambda i: (-shapes[i][0], -shapes[i][1], i)):
-            place = self._spot(arrays, mine, shapes[index])
+            place = self._spot(arrays, others, mine, shapes[index])
             if place is None:
                 return None
+            if place.array in others:
+                others.remove(place.array)
             mine.add(place.array)
             places[index] = place
             grown = arrays[place.array].with_rectangle(shapes[index], place.row, place.col)
@@ -85,8 +94,10 @@ class CoreSpace:
     def _free_cells(self) -> int:
         return self.arrays * self.rows * self.cols - sum(line.taken for line in self.used)
 
-    def _spot(self, arrays: list[Skyline], mine: set[int], shape: Shape) -> Place | None:
-        for array in self._candidates(arrays, mine, self.rows - shape[0]):
+    def _spot(
+        self, arrays: list[Skyline], others: list[int], mine: set[int], shape: Shape
+    ) -> Place | None:
+        for array in self._candidates(arrays, others, mine, self.rows - shape[0]):
             if array == len(arrays):
                 arrays.append(Skyline(np.zeros(self.cols, np.int32), self.rows))
             spot = arrays[array].spot(shape)
@@ -94,11 +105,14 @@ class CoreSpace:
                 return Place(array, *spot)
         return None
 
-    def _candidates(self, arrays: list[Skyline], mine: set[int], lowest: int) -> Iterator[int]:
-        """Arrays with a column that is free below row `lowest`."""
-        count = len(arrays)
-        free = [array for array, line in enumerate(arrays) if line.lowest <= lowest]
-        yield from (array for array in free if array not in mine)
-        if count < self.arrays:
-            yield count
-        yield from (array for array in free if array in mine)
+    def _candidates(
+        self, arrays: list[Skyline], others: list[int], mine: set[int], lowest: int
+    ) -> Iterator[int]:
+        """Arrays with a column that is free below row `lowest`; `others` have none of this matrix.
+
+        There may be more of these, but without room for the lowest of its rectangles.
+        """
+        yield from (array for array in others if arrays[array].lowest <= lowest)
+        if len(arrays) < self.arrays:
+            yield len(arrays)
+        yield from (array for array in sorted(mine) if arrays[array].lowest <= lowest)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..op import Array
+from ..sketch import thinned
 from ..types import QuantParams
 from . import linear
 from .windows import Windows
@@ -33,7 +34,9 @@ def accumulator_bound(
     higher than the bias.
     """
     others = tuple(a for a in range(weights.ndim) if a != axis)
-    sums = np.abs(weights.astype(np.int64)).sum(axis=others)
+    shown = thinned(weights, axis)
+    repeats = weights.size // max(1, shown.size)
+    sums = repeats * np.abs(shown.astype(np.int64)).sum(axis=others)
     products = (largest_code(params) * sums) << shift
     return int(np.max(products + np.abs(bias.astype(np.int64))))
 
