@@ -44,7 +44,8 @@ class VectorOperations(RandomStreams):
         self._write(0, ElementType.I32, targets[int(self._rng.integers(len(targets)))])
         element = self._pick((*CODES, ElementType.I16, ElementType.I32))
         for register, kind in ((1, element), (2, self._pick(CODES))):
-            if self._rng.random() < 0.2:
+            fits = 8 * prod(counts) * kind.size <= MEMORY  # with gaps along every axis
+            if self._rng.random() < 0.2 and fits:
                 self._read(register, kind, counts)
             else:
                 repeats = self._rng.random(len(counts)) < 0.4
@@ -87,11 +88,11 @@ class VectorOperations(RandomStreams):
     def _repeated(
         self, register: int, element: ElementType, counts: tuple[int, ...], repeats: np.ndarray
     ) -> None:
-        """A source that does not move along the axes that `repeats` marks."""
+        """A source that does not move along the axes that `repeats` marks, if memory allows."""
         strides = [0] * len(counts)
         span = element.size
         for axis in self._rng.permutation(len(counts)):
-            if not repeats[axis]:
+            if not repeats[axis] and span * counts[axis] <= MEMORY:
                 strides[axis], span = span, span * counts[axis]
         self._put(register, element, counts, tuple(strides), span)
 
