@@ -20,6 +20,7 @@ from .errors import (
 from .fields import ElementType, HostType, Role, Rounding, Space
 from .instruction import BY_MNEMONIC, TABLE, Field, Instruction
 from .matrix import Adc, Matrix, Slice, Tile
+from .planes import Planes, gather_planes
 from .program import ISA_VERSION, Binding, HostPartition, Origin, Program
 from .scale import decode_scale, encode_fixed, encode_scale, encode_scales, fixed_shift
 from .target import Encoding, RequantMode, Target, builtin_targets, load_target
@@ -47,6 +48,7 @@ __all__ = [
     "Operation",
     "Origin",
     "OutputStage",
+    "Planes",
     "Program",
     "RequantMode",
     "Role",
@@ -69,6 +71,7 @@ __all__ = [
     "encode_scale",
     "encode_scales",
     "fixed_shift",
+    "gather_planes",
     "instructions",
     "interleave",
     "load_program",

@@ -2,56 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .matrix import Adc, Matrix, Tile
+from .matrix import Adc, Matrix
+from .planes import Planes, held_columns, held_rows, row_edges
 
 Integers = NDArray[np.int64]
-Cells = Callable[[Tile], NDArray[np.uint8]]
 
 
-@dataclass(frozen=True)
-class Conversion:
-    """Columns that are converted together: signed levels [rows, cols] from weight (k, n).
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Column sums of cells that are converted together, for inputs of 1.
 
-    `factor` is what one converted level is worth in the accumulator.
+    `low` are the sums of the negative and `high` those of the positive levels of each column of
+    each row block, [slice, diagonal block, row block, columns]. `sign` is -1 where the digital side
+    subtracts what is converted.
     """
 
-    k: int
-    n: int
-    adc: Adc
-    factor: int
-    levels: Integers
+    sign: int
+    low: Integers
+    high: Integers
 
 
-def conversions(matrix: Matrix, cells: Cells) -> Iterator[Conversion]:
-    """Yield the conversions of one input step; `cells` gives the levels [rows, cols] of a tile."""
-    partners = {(t.k, t.n, t.slice): t for t in matrix.tiles if t.negative}
-    for tile in matrix.tiles:
-        if tile.negative and matrix.subtract_analog:
-            continue
-        levels = cells(tile).astype(np.int64)
-        if matrix.subtract_analog and (partner := partners.get((tile.k, tile.n, tile.slice))):
-            levels = levels - cells(partner)
-        coefficient = matrix.slices[tile.slice].coefficient
-        sign = -1 if tile.negative else 1
-        yield Conversion(tile.k, tile.n, matrix.adcs[tile.slice], sign * coefficient, levels)
+def column_sums(matrix: Matrix, planes: Planes) -> tuple[Sums, ...]:
+    """The sums of positive and of negative cells; with `subtract_analog` of their difference."""
+    edges = row_edges(matrix)
+    positive, negative = planes.positive, planes.negative
+    if negative is None:
+        return (_unsigned(1, positive, edges),)
+    if not matrix.subtract_analog:
+        return _unsigned(1, positive, edges), _unsigned(-1, negative, edges)
+    levels = positive.astype(np.int16) - negative
+    low, high = np.minimum(levels, 0), np.maximum(levels, 0)
+    return (Sums(1, _reduced(low, edges), _reduced(high, edges)),)
 
 
-def accumulator_bound(matrix: Matrix, cells: Cells) -> int:
+def is_lossless(matrix: Matrix, sums: tuple[Sums, ...]) -> bool:
+    """Whether no converter clips or rounds for any input: the proof by column sums."""
+    digit = max(_digits(matrix))
+    return all(
+        _covers(adc, digit * int(part.low[index].min()), digit * int(part.high[index].max()))
+        for part in sums
+        for index, adc in enumerate(matrix.adcs)
+    )
+
+
+def accumulator_bound(matrix: Matrix, planes: Planes) -> int:
     """Return the largest accumulator magnitude for any input of `input_bits` bits.
 
     Exact where no converter clips or rounds; otherwise the sum of the extremes of the converted
-    values, each for itself (formulas: `imcc.isa.matrix`).
+    values, each for itself (formulas: `imcc.isa.matrix`). The planes may be those of the first
+    columns and diagonal blocks only, where all others are equal to them.
     """
-    parts = list(conversions(matrix, cells))
-    if all(_lossless(matrix, part) for part in parts):
-        return _exact_bound(matrix, parts)
-    return _converted_bound(matrix, parts)
+    sums = column_sums(matrix, planes)
+    if is_lossless(matrix, sums):
+        return _exact_bound(matrix, planes)
+    return _converted_bound(matrix, sums)
 
 
 def convert(analog: Integers, adc: Adc) -> Integers:
@@ -68,40 +77,50 @@ def _digits(matrix: Matrix) -> list[int]:
     return [largest >> low & mask for low in range(0, matrix.input_bits, matrix.step_bits)]
 
 
-def _column_range(levels: Integers) -> tuple[Integers, Integers]:
-    """Sums of the negative and of the positive levels of each column."""
-    return np.minimum(levels, 0).sum(axis=0), np.maximum(levels, 0).sum(axis=0)
+def _unsigned(sign: int, levels: NDArray[np.uint8], edges: list[int]) -> Sums:
+    high = _reduced(levels, edges)
+    return Sums(sign, np.zeros_like(high), high)
 
 
-def _lossless(matrix: Matrix, part: Conversion) -> bool:
-    if part.adc.bits == 0:
+def _reduced(levels: NDArray[np.integer], edges: list[int]) -> Integers:
+    return np.add.reduceat(levels, edges, axis=2, dtype=np.int64)
+
+
+def _covers(adc: Adc, low: int, high: int) -> bool:
+    if adc.bits == 0:
         return True
-    low, high = _column_range(part.levels)
-    digit = max(_digits(matrix))
-    top = part.adc.low + (1 << part.adc.bits) - 1
-    return part.adc.step == 1 and part.adc.low <= digit * low.min() and digit * high.max() <= top
+    return adc.step == 1 and adc.low <= low and high <= adc.low + (1 << adc.bits) - 1
 
 
-def _exact_bound(matrix: Matrix, parts: list[Conversion]) -> int:
-    weights = np.full((matrix.rows, matrix.cols), matrix.center, np.int64)
-    for part in parts:
-        rows, cols = part.levels.shape
-        weights[part.k : part.k + rows, part.n : part.n + cols] += part.factor * part.levels
-    low, high = _column_range(weights)
+def _exact_bound(matrix: Matrix, planes: Planes) -> int:
+    rows, columns = _held(matrix, planes)
+    weights = matrix.center * (rows[:, :, np.newaxis] & columns[:, np.newaxis]).astype(np.int64)
+    for index, part in enumerate(matrix.slices):
+        weights += part.coefficient * planes.positive[index].astype(np.int64)
+        if planes.negative is not None:
+            weights -= part.coefficient * planes.negative[index].astype(np.int64)
+    low, high = np.minimum(weights, 0).sum(axis=1), np.maximum(weights, 0).sum(axis=1)
     return int(max(high.max(), -low.min())) * ((1 << matrix.input_bits) - 1)
 
 
-def _converted_bound(matrix: Matrix, parts: list[Conversion]) -> int:
-    center = matrix.center * matrix.rows * ((1 << matrix.input_bits) - 1)
-    low = np.full(matrix.cols, min(center, 0), np.int64)
-    high = np.full(matrix.cols, max(center, 0), np.int64)
-    for part in parts:
-        columns = slice(part.n, part.n + part.levels.shape[1])
-        negative, positive = _column_range(part.levels)
-        for step, digit in enumerate(_digits(matrix)):
-            worth = part.factor << (matrix.step_bits * step)
-            one = convert(negative * digit, part.adc) * worth
-            other = convert(positive * digit, part.adc) * worth
-            low[columns] += np.minimum(one, other)
-            high[columns] += np.maximum(one, other)
+def _held(matrix: Matrix, planes: Planes) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which rows and columns of the planes hold weights, [block, rows] and [block, columns]."""
+    _, blocks, _, cols = planes.positive.shape
+    return held_rows(matrix)[:blocks], held_columns(matrix)[:blocks, :cols]
+
+
+def _converted_bound(matrix: Matrix, sums: tuple[Sums, ...]) -> int:
+    blocks, _, cols = sums[0].high.shape[1:]
+    rows = held_rows(matrix)[:blocks].sum(axis=1, keepdims=True)
+    center = matrix.center * ((1 << matrix.input_bits) - 1) * np.broadcast_to(rows, (blocks, cols))
+    low, high = np.minimum(center, 0), np.maximum(center, 0)
+    for part in sums:
+        for index, adc in enumerate(matrix.adcs):
+            for step, digit in enumerate(_digits(matrix)):
+                worth = part.sign * matrix.slices[index].coefficient << (matrix.step_bits * step)
+                one = convert(part.low[index] * digit, adc) * worth
+                other = convert(part.high[index] * digit, adc) * worth
+                # A row block or a sign without cells in a column adds nothing to it.
+                low = low + np.minimum(np.minimum(one, other), 0).sum(axis=1)
+                high = high + np.maximum(np.maximum(one, other), 0).sum(axis=1)
     return int(max(high.max(), -low.min()))

@@ -15,7 +15,7 @@ from .program import ISA_VERSION, Binding, HostPartition, Origin, Program
 from .target import Target
 from .typed_json import canonical, from_plain, parse, to_plain
 
-FORMAT = "imcc.program/2"
+FORMAT = "imcc.program/3"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from .instruction import Instruction
 from .matrix import Matrix
 from .target import Target
 
-ISA_VERSION = (1, 1)
+ISA_VERSION = (1, 2)
 
 
 @dataclass(frozen=True)

@@ -93,10 +93,11 @@ class Conversion:
     cells: NDArray[np.int64]
 
 
-def conversions(matrix: Matrix, crossbars: Crossbars) -> Iterator[Conversion]:
-    """Yield the conversions of one input step of a matrix."""
-    partners = {_key(t): t for t in matrix.tiles if t.negative and matrix.subtract_analog}
-    for tile in matrix.tiles:
+def conversions(matrix: Matrix, crossbars: Crossbars, copy: int = 0) -> Iterator[Conversion]:
+    """Yield the conversions of one input step of a copy of a matrix."""
+    tiles = [tile for tile in matrix.tiles if tile.copy == copy]
+    partners = {_key(t): t for t in tiles if t.negative and matrix.subtract_analog}
+    for tile in tiles:
         cells = crossbars.tile(matrix.core, tile).astype(np.int64)
         if not matrix.subtract_analog:
             yield Conversion(tile.k, tile.n, tile.slice, -1 if tile.negative else 1, cells)
@@ -114,6 +115,23 @@ def _key(tile: Tile) -> tuple[int, int, int]:
     return tile.k, tile.n, tile.slice
 
 
+def copies_agree(matrix: Matrix, crossbars: Crossbars) -> bool:
+    """Tell whether the cells of all copies of a matrix hold the same levels."""
+    if matrix.copies == 1:
+        return True
+    found: list[dict[tuple[int, int, int, bool], NDArray[np.uint8]]] = [
+        {} for _ in range(matrix.copies)
+    ]
+    for tile in matrix.tiles:
+        found[tile.copy][(*_key(tile), tile.negative)] = crossbars.tile(matrix.core, tile)
+    first = found[0]
+    return all(
+        copy.keys() == first.keys()
+        and all(np.array_equal(levels, first[key]) for key, levels in copy.items())
+        for copy in found
+    )
+
+
 def step_count(matrix: Matrix) -> int:
     """Return the number of input steps of a matrix."""
     return -(-matrix.input_bits // matrix.step_bits)
@@ -128,17 +146,26 @@ def convert(analog: Integers, adc: Adc) -> Integers:
 
 
 def literal_product(matrix: Matrix, crossbars: Crossbars, x: Integers) -> Integers:
-    """Return the accumulators [M, N] of input vectors `x` [M, K], step by step, tile by tile.
+    """Return the accumulators [..., M, N] of the M windows of each input, `x` [..., M, K].
 
-    Inputs are cut to the `input_bits` that the input drivers take.
+    Inputs are cut to the `input_bits` that the input drivers take. Each copy of the matrix takes
+    its windows, step by step, tile by tile.
     """
     x = x & ((1 << matrix.input_bits) - 1)
-    y = matrix.center * x.sum(axis=1, keepdims=True) + np.zeros((1, matrix.cols), np.int64)
+    y = np.zeros((*x.shape[:-1], matrix.cols), np.int64)
+    for copy in range(matrix.copies):
+        dealt = np.s_[..., copy :: matrix.copies, :]
+        y[dealt] = _product_of_copy(matrix, crossbars, x[dealt], copy)
+    return y
+
+
+def _product_of_copy(matrix: Matrix, crossbars: Crossbars, x: Integers, copy: int) -> Integers:
+    y = matrix.center * _sums_of_inputs(matrix, x)
     mask = (1 << matrix.step_bits) - 1
-    for conversion in conversions(matrix, crossbars):
+    for conversion in conversions(matrix, crossbars, copy):
         rows, columns = conversion.cells.shape
-        driven = x[:, conversion.k : conversion.k + rows]
-        total = np.zeros((len(x), columns), np.int64)
+        driven = x[..., conversion.k : conversion.k + rows]
+        total = np.zeros((*x.shape[:-1], columns), np.int64)
         for step in range(step_count(matrix)):
             digits = driven >> (matrix.step_bits * step) & mask
             # float64 holds these sums exactly (below 2^53) and has a fast product.
@@ -146,5 +173,12 @@ def literal_product(matrix: Matrix, crossbars: Crossbars, x: Integers) -> Intege
             analog = sums.astype(np.int64)
             total += convert(analog, matrix.adcs[conversion.slice]) << (matrix.step_bits * step)
         weight = conversion.sign * matrix.slices[conversion.slice].coefficient
-        y[:, conversion.n : conversion.n + columns] += weight * total
-    return np.asarray(y)
+        y[..., conversion.n : conversion.n + columns] += weight * total
+    return y
+
+
+def _sums_of_inputs(matrix: Matrix, x: Integers) -> Integers:
+    """Return for each column the sum of the inputs of the rows in its diagonal block."""
+    _, rows, cols = matrix.stack
+    sums = np.add.reduceat(x, range(0, matrix.rows, rows), axis=-1)
+    return np.repeat(sums, cols, axis=-1)[..., : matrix.cols]

@@ -54,7 +54,7 @@ def decode(
     program: Program,
     layout: Layout,
     operations: Sequence[Operation | Exchange],
-    products: dict[ProductKey, Product],
+    products: dict[ProductKey, tuple[Product, ...]],
     probes: Mapping[str, Probe],
 ) -> tuple[Step, ...]:
     """Return the steps of a program. `products` keeps prepared products between calls."""

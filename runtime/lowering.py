@@ -39,16 +39,18 @@ from imcc.isa.instructions import (
 from imcc.isa.walk import Operation
 
 from .constants import KnownBytes
+from .crossbar import copies_agree
 from .dot_step import DotAxes, dot_step
 from .errors import MachineError
 from .gather_step import GatherStep
 from .host import host_step
 from .memory import Elements, Place, inner_split
-from .mvm_steps import MvmStep, RequantStep
+from .mvm_steps import DealtMvmStep, MvmStep, RequantStep
 from .norm_step import NormStep, is_exact
 from .numerics import add_codes, multiply_codes, signed_words, word_pair
 from .output_stage import Requantizer, requantizer
-from .products import Product, prepare
+from .prepare import prepare
+from .products import Product
 from .semantics import Chip, instruction_of, output_stage, program_cells
 from .steps import (
     AccumulateStep,
@@ -84,15 +86,22 @@ class Context:
 
     chip: Chip
     known: KnownBytes
-    products: dict[ProductKey, Product]
+    products: dict[ProductKey, tuple[Product, ...]]
 
-    def product(self, matrix: int) -> Product:
-        """Return the prepared product of a matrix; prepared once for the same cells."""
+    def prepared(self, matrix: int) -> tuple[Product, ...]:
+        """Return the product of a matrix; prepared once for the same cells.
+
+        Where the copies of the matrix do not hold the same cells, it is a product for each.
+        """
         table = self.chip.program.matrices[matrix]
         arrays = sorted({tile.array for tile in table.tiles})
         versions = tuple(self.chip.crossbars.version(table.core, array) for array in arrays)
         if (matrix, versions) not in self.products:
-            self.products[matrix, versions] = prepare(table, self.chip.crossbars)
+            crossbars = self.chip.crossbars
+            copies = 1 if copies_agree(table, crossbars) else table.copies
+            self.products[matrix, versions] = tuple(
+                prepare(table, crossbars, copy) for copy in range(copies)
+            )
         return self.products[matrix, versions]
 
 
@@ -158,8 +167,10 @@ def _mvm(context: Context, operation: Operation) -> Step | None:
     src, dst = place(operation, "src"), place(operation, "dst")
     context.known.forget(dst)
     windows, _ = inner_split(src.stream, instruction.inner)
-    product = context.product(instruction.matrix)
-    return MvmStep(src, dst, product, windows, bool(instruction.accumulate))
+    products, accumulate = context.prepared(instruction.matrix), bool(instruction.accumulate)
+    if len(products) > 1:
+        return DealtMvmStep(src, dst, products, windows, accumulate)
+    return MvmStep(src, dst, products[0], windows, accumulate)
 
 
 @lowers(Requant)

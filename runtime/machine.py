@@ -74,7 +74,7 @@ class Machine:
         check_operations(program, self._layout, self._operations)
         self._threads = threads or _default_threads()
         self._chunk = chunk or _default_chunk(self._layout)
-        self._products: dict[ProductKey, Product] = {}
+        self._products: dict[ProductKey, tuple[Product, ...]] = {}
         self._steps: tuple[Step, ...] | None = None
         self._idle: dict[int, queue.SimpleQueue[_Bound]] = {}
         self._literal: _Literal | None = None

@@ -51,6 +51,36 @@ class MvmStep(OneSource):
 
 
 @dataclass(frozen=True)
+class DealtMvmStep(OneSource):
+    """A product whose copies hold different cells: each computes the windows dealt to it."""
+
+    products: tuple[Product, ...]
+    windows: int
+    accumulate: bool
+
+    @property
+    def reads(self) -> tuple[Place, ...]:
+        """See `Step`."""
+        return (self.src, self.dst) if self.accumulate else (self.src,)
+
+    def bind(self, worker: Worker) -> Run:
+        """See `Step`."""
+        src, dst = worker.memory.view(self.src), worker.memory.view(self.dst)
+
+        def run() -> None:
+            x = src.reshape(len(src), self.windows, -1)
+            y = np.empty((len(dst), self.windows, dst[0].size // self.windows), np.int64)
+            for copy, product in enumerate(self.products[: self.windows]):
+                dealt = np.s_[:, copy :: len(self.products)]
+                own = y[dealt]
+                own[...] = product.multiply(x[dealt], worker.scratch).reshape(own.shape)
+            sums = y.reshape(dst.shape)
+            dst[...] = (dst + sums if self.accumulate else sums).astype(np.int32)
+
+        return run
+
+
+@dataclass(frozen=True)
 class MvmRequantStep(OneSource):
     """A product whose accumulators go straight through the output stage."""
 

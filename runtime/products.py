@@ -1,31 +1,25 @@
-"""Matrix products prepared at decode time: as few BLAS calls as the converters allow.
+"""Matrix products in floating point: as few BLAS calls as the converters allow.
 
-A column whose converter can neither clip nor round, shown by the sums of its programmed cells,
-contributes exact products; all such columns together are one integer weight matrix. The other
-columns are converted step by step. Integer products run in float32 where no partial sum can
-reach 2^24, else in parts of K or in float64 (2^53). A partial sum of products of inputs in
-0..x_max lies between x_max times the sum of the negative and that of the positive weights.
+Columns whose converters lose nothing are one integer weight matrix; the others are converted step
+by step. `prepare` finds out which are which, and which float types are exact.
+
+The diagonal blocks of a matrix are a stack, axis 0 of all arrays, and one batched product. A last
+block that is smaller is filled up with rows whose inputs are 0 and columns that are left out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imcc.isa.matrix import Adc, Matrix
-
-from .crossbar import Conversion, Crossbars, conversions, step_count
 from .scratch import Scratch, Slot
 
 Floats = NDArray[Any]
-Integers = NDArray[np.int64]
 
 FLOAT32_LIMIT = 1 << 24
-_MOST_PARTS = 4
 _ALL_BITS = 8
 
 
@@ -51,57 +45,117 @@ class Product(Protocol):
         ...
 
 
+def _gathered(windows: NDArray[np.uint8], inner: int, scratch: Scratch) -> NDArray[np.uint8]:
+    """Return windows, or a copy where the bytes of one vector do not lie in its order.
+
+    A copy goes along the last axis of what it writes, so it is cheap where that has bytes beside
+    each other; from the copy all others are in cache.
+    """
+    first = windows.ndim - inner
+    order = sorted(range(first, windows.ndim), key=lambda axis: -abs(windows.strides[axis]))
+    if order == list(range(first, windows.ndim)):
+        return windows
+    order = [*range(first), *order]
+    ordered = scratch.array(Slot.ORDERED, windows.dtype, tuple(windows.shape[a] for a in order))
+    np.copyto(ordered, windows.transpose(order))
+    return ordered.transpose(np.argsort(order))
+
+
+@dataclass(frozen=True)
+class Extents:
+    """K and N of a matrix, and the stack of its diagonal blocks (`Matrix.stack`)."""
+
+    rows: int
+    cols: int
+    stack: tuple[int, int, int]
+
+    def fill(self, x: Floats, windows: NDArray[np.uint8], scratch: Scratch) -> Floats:
+        """Copy windows [..., K axes] to x [M, rows of the stack]; returns it [block, M, rows]."""
+        blocks, rows, _ = self.stack
+        inputs = x[:, : self.rows].reshape(windows.shape, copy=False)
+        np.copyto(inputs, _gathered(windows, self._inner(windows.shape), scratch))
+        x[:, self.rows :] = 0
+        return x.reshape(-1, blocks, rows).swapaxes(0, 1)
+
+    def _inner(self, shape: tuple[int, ...]) -> int:
+        """How many of the last axes of windows are those of one vector."""
+        inner, size = 0, 1
+        while size != self.rows:
+            inner += 1
+            size *= shape[-inner]
+        return inner
+
+    def trim(self, result: Floats, scratch: Scratch) -> Floats:
+        """Return accumulators [M, N] of [block, M, columns], which lies window by window."""
+        blocks, windows, cols = result.shape
+        whole = result.swapaxes(0, 1).reshape(windows, blocks * cols)
+        if whole.shape[1] == self.cols:
+            return whole
+        trimmed = scratch.array(Slot.TRIMMED, result.dtype, (windows, self.cols))
+        np.copyto(trimmed, whole[:, : self.cols])
+        return trimmed
+
+    def sums(self, slot: Slot, dtype: np.dtype[Any], windows: int, scratch: Scratch) -> Floats:
+        """Return an array [block, M, columns] that lies window by window."""
+        blocks, _, cols = self.stack
+        return scratch.array(slot, dtype, (windows, blocks, cols)).swapaxes(0, 1)
+
+
 @dataclass(frozen=True)
 class ExactProduct:
-    """One integer matrix product, in parts of K that are exact in the type of the weights."""
+    """One integer matrix product, in parts of K that are exact in the type of the weights.
 
+    A part is [block, rows, columns].
+    """
+
+    extents: Extents
     parts: tuple[Floats, ...]
     input_bits: int
     bound: int
 
     @property
-    def rows(self) -> int:
-        """K."""
-        return sum(len(part) for part in self.parts)
-
-    @property
     def width(self) -> int:
-        """The larger of K and N."""
-        return max(self.rows, int(self.parts[0].shape[1]))
+        """The larger of the rows and the columns of the stack."""
+        blocks, rows, cols = self.extents.stack
+        return blocks * max(rows, cols)
 
     def multiply(self, windows: NDArray[np.uint8], scratch: Scratch) -> Floats:
         """See `Product`."""
-        x = scratch.array(Slot.INPUT, self.parts[0].dtype, windows.shape)
-        np.copyto(x, cut_inputs(windows, self.input_bits, scratch))
-        return self.multiply_floats(x.reshape(-1, self.rows), scratch)
+        blocks, rows, _ = self.extents.stack
+        count = windows.size // self.extents.rows
+        x = scratch.array(Slot.INPUT, self.parts[0].dtype, (count, blocks * rows))
+        stacked = self.extents.fill(x, cut_inputs(windows, self.input_bits, scratch), scratch)
+        return self.extents.trim(self.multiply_floats(stacked, scratch), scratch)
 
     def multiply_floats(self, x: Floats, scratch: Scratch) -> Floats:
-        """Return ``x @ weights`` [M, N] for x [M, K]; float64 if there are several parts."""
-        shape = (len(x), self.parts[0].shape[1])
-        result = scratch.array(Slot.PRODUCT, self.parts[0].dtype, shape)
+        """Return the products [block, M, columns] of x [block, M, rows]; float64 if in parts."""
+        dtype = self.parts[0].dtype
+        result = self.extents.sums(Slot.PRODUCT, dtype, x.shape[1], scratch)
         if len(self.parts) == 1:
             return np.matmul(x, self.parts[0], out=result)
-        total = scratch.array(Slot.TOTAL, np.dtype(np.float64), shape)
+        total = self.extents.sums(Slot.TOTAL, np.dtype(np.float64), x.shape[1], scratch)
         total[...] = 0
         start = 0
         for part in self.parts:
-            np.matmul(x[:, start : start + len(part)], part, out=result)
+            np.matmul(x[:, :, start : start + part.shape[1]], part, out=result)
             np.add(total, result, out=total)
-            start += len(part)
+            start += part.shape[1]
         return total
 
 
 @dataclass(frozen=True)
 class LossyBlock:
-    """The lossy columns of one row block, [rows, columns], and what follows them.
+    """The lossy columns of one row block, [block, rows, columns], and what follows them.
 
     A column sum `a` becomes ``floor((a + offset) / divisor)`` clipped to [low, high]; a code
-    times ``combine`` [columns, N] is its share of the accumulators. Where all steps are 1
+    times ``combine`` [block, columns, N] is its share of the accumulators. Where all steps are 1
     nothing is rounded: `rounds` is false, `offset` and `divisor` are not used. The quotient is
     never rounded up to an integer in float, since numerator and quotient are below 2^24 (2^53).
+    `blocks` are the diagonal blocks that have the row block.
     """
 
     k: int
+    blocks: slice
     cells: Floats
     divisor: Floats
     offset: Floats
@@ -115,45 +169,49 @@ class LossyBlock:
 class LossyProduct:
     """Columns converted step by step, added to the exact product of all other columns."""
 
-    rows: int
+    extents: Extents
     input_bits: int
     step_bits: int
     steps: int
-    blocks: tuple[LossyBlock, ...]
+    lossy: tuple[LossyBlock, ...]
     constant: Floats
     exact: ExactProduct | None
     bound: int
 
     @property
     def width(self) -> int:
-        """The largest of K, the columns of a block and N."""
-        columns = max(block.cells.shape[1] for block in self.blocks)
-        return max(self.rows, int(columns), len(self.constant))
+        """The largest of the rows, the columns and the lossy columns of a row block."""
+        blocks, rows, cols = self.extents.stack
+        columns = max(block.cells.shape[2] for block in self.lossy)
+        return blocks * max(rows, cols, int(columns))
 
     def multiply(self, windows: NDArray[np.uint8], scratch: Scratch) -> Floats:
         """See `Product`."""
-        inputs = scratch.array(Slot.BYTES, np.dtype(np.uint8), windows.shape)
-        np.copyto(inputs, cut_inputs(windows, self.input_bits, scratch))
-        x = inputs.reshape(-1, self.rows)
-        result = scratch.array(Slot.RESULT, self.constant.dtype, (len(x), len(self.constant)))
+        blocks, rows, _ = self.extents.stack
+        count = windows.size // self.extents.rows
+        inputs = scratch.array(Slot.BYTES, np.dtype(np.uint8), (count, blocks * rows))
+        x = self.extents.fill(inputs, cut_inputs(windows, self.input_bits, scratch), scratch)
+        result = self.extents.sums(Slot.RESULT, self.constant.dtype, count, scratch)
         result[...] = self.constant
-        for block in self.blocks:
-            codes = self._codes(block, x[:, block.k : block.k + len(block.cells)], scratch)
-            share = scratch.array(Slot.PRODUCT, self.constant.dtype, result.shape)
+        for block in self.lossy:
+            driven = x[block.blocks, :, block.k : block.k + block.cells.shape[1]]
+            codes = self._codes(block, driven, scratch)
+            own = result[block.blocks]
+            share = scratch.array(Slot.PRODUCT, own.dtype, own.shape)
             np.matmul(codes.astype(share.dtype, copy=False), block.combine, out=share)
-            np.add(result, share, out=result)
+            np.add(own, share, out=own)
         if self.exact is not None:
             floats = scratch.array(Slot.INPUT, self.exact.parts[0].dtype, x.shape)
             np.copyto(floats, x)
             np.add(result, self.exact.multiply_floats(floats, scratch), out=result)
-        return result
+        return self.extents.trim(result, scratch)
 
     def _codes(self, block: LossyBlock, x: NDArray[np.uint8], scratch: Scratch) -> Floats:
-        """Return the codes of all steps, shifted and added, [M, columns]."""
+        """Return the codes of all steps, shifted and added, [block, M, columns]."""
         dtype = block.cells.dtype
         digits = scratch.array(Slot.DIGITS, np.dtype(np.uint8), x.shape)
         driven = scratch.array(Slot.DRIVEN, dtype, x.shape)
-        shape = (len(x), block.cells.shape[1])
+        shape = (*x.shape[:2], block.cells.shape[2])
         total = scratch.array(Slot.TOTAL, dtype, shape)
         analog = scratch.array(Slot.ANALOG, dtype, shape)
         mask = np.uint8((1 << self.step_bits) - 1)
@@ -186,174 +244,3 @@ def cut_inputs(windows: NDArray[np.uint8], input_bits: int, scratch: Scratch) ->
     cut = scratch.array(Slot.CUT, np.dtype(np.uint8), windows.shape)
     np.bitwise_and(windows, np.uint8((1 << input_bits) - 1), out=cut)
     return cut
-
-
-def prepare(matrix: Matrix, crossbars: Crossbars) -> Product:
-    """Return the product of a matrix with the cells as they are now programmed."""
-    weights = np.full((matrix.rows, matrix.cols), matrix.center, np.int64)
-    lossy: dict[tuple[int, int], list[_Columns]] = {}
-    for conversion in conversions(matrix, crossbars):
-        columns = _columns(matrix, conversion)
-        rows = slice(conversion.k, conversion.k + len(conversion.cells))
-        lossless = ~columns.lossy
-        weights[rows, columns.n[lossless]] += columns.weight * conversion.cells[:, lossless]
-        if columns.lossy.any():
-            lossy.setdefault((conversion.k, len(conversion.cells)), []).append(columns)
-    exact = prepare_exact(weights, matrix.input_bits)
-    if not lossy:
-        return exact
-    return _prepare_lossy(matrix, lossy, exact if weights.any() else None)
-
-
-def prepare_exact(weights: Integers, input_bits: int) -> ExactProduct:
-    """Return the exact product with integer weights [K, N] of inputs of `input_bits` bits."""
-    x_max = (1 << input_bits) - 1
-    bound = _largest_sum(weights) * x_max
-    parts = _split(weights, (FLOAT32_LIMIT - 1) // x_max)
-    if len(parts) <= _MOST_PARTS:
-        floats = tuple(np.ascontiguousarray(part, np.float32) for part in parts)
-        return ExactProduct(floats, input_bits, bound)
-    return ExactProduct((weights.astype(np.float64),), input_bits, bound)
-
-
-def _largest_sum(weights: Integers) -> int:
-    positive = np.maximum(weights, 0).sum(axis=0).max(initial=0)
-    return max(int(positive), int(-np.minimum(weights, 0).sum(axis=0).min(initial=0)))
-
-
-def _split(weights: Integers, limit: int) -> list[Integers]:
-    """Cut K so that no part has a column whose positive or negative sum is above `limit`."""
-    parts: list[Integers] = []
-    start = 0
-    while start < len(weights):
-        rest = weights[start:]
-        sums = np.maximum(
-            np.cumsum(np.maximum(rest, 0), axis=0), -np.cumsum(np.minimum(rest, 0), axis=0)
-        ).max(axis=1, initial=0)
-        length = max(int(np.searchsorted(sums, limit, side="right")), 1)
-        parts.append(rest[:length])
-        start += length
-    return parts
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """The columns of a conversion: accumulator index, proof of loss, ADC, digital weight."""
-
-    cells: Integers
-    n: Integers
-    lossy: NDArray[np.bool_]
-    analog_low: Integers
-    analog_high: Integers
-    adc: Adc
-    weight: int
-
-
-def _columns(matrix: Matrix, conversion: Conversion) -> _Columns:
-    largest_digit = (1 << min(matrix.step_bits, matrix.input_bits)) - 1
-    low = np.minimum(conversion.cells, 0).sum(axis=0) * largest_digit
-    high = np.maximum(conversion.cells, 0).sum(axis=0) * largest_digit
-    adc = matrix.adcs[conversion.slice]
-    inside = (low >= adc.low) & (high <= adc.low + (1 << adc.bits) - 1)
-    exact = (adc.bits == 0) | (inside if adc.step == 1 else np.zeros_like(inside))
-    n = conversion.n + np.arange(conversion.cells.shape[1])
-    weight = conversion.sign * matrix.slices[conversion.slice].coefficient
-    lossy = np.broadcast_to(~np.asarray(exact), inside.shape)
-    return _Columns(conversion.cells, n, lossy, low, high, adc, weight)
-
-
-def _prepare_lossy(
-    matrix: Matrix, lossy: dict[tuple[int, int], list[_Columns]], exact: ExactProduct | None
-) -> LossyProduct:
-    gain = sum(1 << (matrix.step_bits * step) for step in range(step_count(matrix)))
-    drafts = [_draft(k, group, matrix.cols) for (k, _), group in lossy.items()]
-    constant = sum((d.constant for d in drafts), np.zeros(matrix.cols, np.int64)) * gain
-    share = sum(((d.largest[:, None] * np.abs(d.combine)).sum(axis=0) for d in drafts), 0)
-    bound = int((np.abs(constant) + share * gain).max()) + (exact.bound if exact else 0)
-    wide = bound >= FLOAT32_LIMIT or (exact is not None and len(exact.parts) > 1)
-    wide = wide or (exact is not None and exact.parts[0].dtype == np.float64)
-    dtype = np.dtype(np.float64 if wide else np.float32)
-    return LossyProduct(
-        matrix.rows,
-        matrix.input_bits,
-        matrix.step_bits,
-        step_count(matrix),
-        tuple(_finish_block(draft, gain, dtype) for draft in drafts),
-        constant.astype(dtype),
-        exact,
-        bound,
-    )
-
-
-@dataclass(frozen=True)
-class _Draft:
-    """A lossy block in integers; `largest` bounds the magnitude of each column's codes."""
-
-    k: int
-    cells: Integers
-    step: Integers
-    offset: Integers
-    low: Integers
-    high: Integers
-    rounds: bool
-    combine: Integers
-    constant: Integers
-    largest: Integers
-    analog: int
-
-
-def _draft(k: int, group: Sequence[_Columns], cols: int) -> _Draft:
-    """Lay the lossy columns of a row block side by side.
-
-    Where a step is above 1 the codes count from 0, and the lowest code's share is a constant;
-    otherwise they are clipped sums, without any offset.
-    """
-    cells = np.hstack([c.cells[:, c.lossy] for c in group])
-    n = np.concatenate([c.n[c.lossy] for c in group])
-    low, step, bits, weight = _per_column(group)
-    rounds = bool((step > 1).any())
-    top = (1 << bits) - 1
-    first = np.zeros_like(low) if rounds else low
-    last = first + top
-    combine = np.zeros((len(n), cols), np.int64)
-    combine[np.arange(len(n)), n] = weight * step
-    constant = np.zeros(cols, np.int64)
-    if rounds:
-        np.add.at(constant, n, weight * low)
-    analog_low = np.concatenate([c.analog_low[c.lossy] for c in group])
-    analog_high = np.concatenate([c.analog_high[c.lossy] for c in group])
-    analog = int(np.maximum(np.abs(analog_low), np.abs(analog_high)).max())
-    offset = step // 2 - low
-    largest = np.maximum(np.abs(first), np.abs(last))
-    reach = analog + int(np.abs(offset).max())
-    return _Draft(k, cells, step, offset, first, last, rounds, combine, constant, largest, reach)
-
-
-def _per_column(group: Sequence[_Columns]) -> tuple[Integers, Integers, Integers, Integers]:
-    """Return low, step and bits of the ADC and the digital weight of each lossy column."""
-    rows = [(c.adc.low, c.adc.step, c.adc.bits, c.weight) for c in group]
-    counts = [int(c.lossy.sum()) for c in group]
-    low, step, bits, weight = np.repeat(np.array(rows, np.int64), counts, axis=0).T
-    return low, step, bits, weight
-
-
-def _finish_block(draft: _Draft, gain: int, result: np.dtype[Any]) -> LossyBlock:
-    """Return a block in floats: float32 where analog sums and codes of all steps are exact."""
-    wide = max(draft.analog, int(draft.largest.max()) * gain) >= FLOAT32_LIMIT
-    dtype = np.dtype(np.float64 if wide else np.float32)
-    return LossyBlock(
-        draft.k,
-        np.ascontiguousarray(draft.cells, dtype),
-        _compact(draft.step, dtype),
-        _compact(draft.offset, dtype),
-        _compact(draft.low, dtype),
-        _compact(draft.high, dtype),
-        draft.rounds,
-        draft.combine.astype(result),
-    )
-
-
-def _compact(values: Integers, dtype: np.dtype[Any]) -> Floats:
-    """Return a scalar array where all columns agree: ufuncs are much faster with one."""
-    same = bool((values == values[0]).all())
-    return np.asarray(values[0] if same else values, dtype)

@@ -25,6 +25,8 @@ class Slot(IntEnum):
     SCALED = 9
     INDEX = 10
     CODES = 11
+    TRIMMED = 12
+    ORDERED = 13
 
 
 class Scratch:

@@ -159,7 +159,7 @@ def program_cells(chip: Chip, operation: Operation) -> None:
 def _mvm(chip: Chip, operation: Operation) -> None:
     instruction = instruction_of(operation, Mvm)
     matrix = chip.program.matrices[instruction.matrix]
-    x = chip.read(operation, "src").reshape(-1, matrix.rows)
+    x = chip.read(operation, "src").reshape(chip.memory.batch, -1, matrix.rows)
     y = literal_product(matrix, chip.crossbars, x).reshape(chip.memory.batch, -1)
     if instruction.accumulate:
         y = y + chip.read(operation, "dst").reshape(y.shape)

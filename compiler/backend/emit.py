@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from imcc.isa import (
     Binding,
     ElementType,
@@ -15,7 +12,6 @@ from imcc.isa import (
     Program,
     Space,
     StreamState,
-    Tile,
 )
 from imcc.isa.cells import pack_levels
 from imcc.isa.instructions import Write
@@ -24,10 +20,10 @@ from ..ir.graph import Node, Value
 from ..ir.ops.host import Host
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.tiled import Tiled, shard_weights
-from ..mapping.encoding import levels
 from ..schedule.task import Schedule, Task
 from . import rules
 from .bindings import codes_binding, host_view, raw_binding
+from .cells import CellWrite, cell_writes
 from .emitter import EMITTERS, Emitter
 from .global_memory import linked_binding, linked_code, linked_host
 from .view import logical_order, stream
@@ -147,15 +143,16 @@ def _write_cells(emitter: Emitter, task: Task) -> None:
         emitter.matrix_ids[node.result.name, shard] = len(emitter.matrices)
         emitter.matrices.append(shard.matrix)
         own = shard_weights(op.product, weights, shard)
-        for tile, cells in zip(shard.matrix.tiles, levels(shard.matrix, own), strict=True):
-            _write_tile(emitter, shard.core, tile, cells)
+        for write in cell_writes(shard.matrix, own):
+            _write(emitter, shard.core, write)
 
 
-def _write_tile(emitter: Emitter, core: int, tile: Tile, cells: NDArray[np.uint8]) -> None:
-    packed = pack_levels(cells, emitter.schedule.target.array.cell_bits)
+def _write(emitter: Emitter, core: int, write: CellWrite) -> None:
+    packed = pack_levels(write.levels, emitter.schedule.target.array.cell_bits)
     source = stream(Space.GLOBAL, ElementType.U8, emitter.constants.add(packed), [(packed.size, 1)])
     code = emitter.core(core)
-    code.emit(Write(tile.array, code.stream(source), tile.row, tile.col, tile.cols))
+    columns = write.levels.shape[1]
+    code.emit(Write(write.array, code.stream(source), write.row, write.col, columns))
 
 
 def _write_task(emitter: Emitter, task: Task) -> None:

@@ -12,13 +12,12 @@ noise ``step^2 / 12``, and activations, most of which are small, vary less than 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imcc.isa.matrix import Adc, Matrix
+from imcc.isa.matrix import Adc
 
 from .encoding import Levels
 from .options import AdcPolicy
@@ -34,9 +33,10 @@ RowBlock = tuple[int, int]  # first row, number of rows
 class Columns:
     """The cells of a matrix as its converters see them.
 
-    `positive` are levels [slice, K, M]. Where a conversion takes the difference of two sums,
-    `negative` are the levels subtracted, else None. Inputs of `input_bits` bits come in steps of
-    `step_bits`. A converter has `adc_bits` bits; 0 is an exact digital sum.
+    `positive` are levels [slice, K, M]: the columns of all diagonal blocks side by side. Where a
+    conversion takes the difference of two sums, `negative` are the levels subtracted, else None.
+    Inputs of `input_bits` bits come in steps of `step_bits`. A converter has `adc_bits` bits; 0 is
+    an exact digital sum.
     """
 
     positive: Levels
@@ -137,31 +137,6 @@ def _rows_below(cells: Levels, most: int) -> int:
         return len(cells[0])
     largest = np.cumsum(cells, axis=1, dtype=np.int32).max(axis=(0, 2))
     return int(np.count_nonzero(largest <= most))
-
-
-def conversions(matrix: Matrix, cells: Sequence[Levels]) -> Iterator[tuple[int, int, int]]:
-    """Slice, smallest and largest sum of each conversion group of a matrix (tile or tile pair).
-
-    `cells` are the levels of each tile; the extremes are over the columns and over all inputs.
-    """
-    largest_step = (1 << min(matrix.step_bits, matrix.input_bits)) - 1
-    for tile, part in zip(matrix.tiles, cells, strict=True):
-        high = int(part.sum(axis=0, dtype=np.int64).max()) * largest_step
-        if matrix.subtract_analog and tile.negative:
-            yield tile.slice, -high, 0
-        else:
-            yield tile.slice, 0, high
-
-
-def is_lossless(matrix: Matrix, cells: Sequence[Levels]) -> bool:
-    """Whether no converter rounds or clips for any input: the proof by column sums."""
-    for index, low, high in conversions(matrix, cells):
-        adc = matrix.adcs[index]
-        if adc.bits == 0:
-            continue
-        if adc.step != 1 or low < adc.low or high > adc.low + (1 << adc.bits) - 1:
-            return False
-    return True
 
 
 def convert(sums: NDArray[np.floating], adc: Adc) -> NDArray[np.floating]:

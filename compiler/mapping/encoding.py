@@ -14,16 +14,51 @@ weight or its positive or negative part, in two's complement.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imcc.isa.matrix import Matrix, Slice
+from imcc.isa.planes import Planes, stacked
 from imcc.isa.target import Encoding
+
+from ..ir.sketch import thinned
 
 Levels = NDArray[np.uint8]
 Weights = NDArray[np.int8]
+
+
+@dataclass(frozen=True, eq=False)
+class BlockWeights:
+    """The weights of the diagonal blocks of a matrix of `rows` x `cols`, [block, rows, columns].
+
+    All blocks are of one size; what the last one has beyond `rows` and `cols` is 0.
+    """
+
+    blocks: Weights
+    rows: int
+    cols: int
+
+    @classmethod
+    def dense(cls, weights: Weights) -> BlockWeights:
+        """Weights [K, N] as one block."""
+        return cls(weights[np.newaxis], *weights.shape)
+
+    @property
+    def distinct(self) -> BlockWeights:
+        """Those that differ: of blocks that repeat a block, or columns a column, the first."""
+        shown = thinned(self.blocks, kept=1)
+        count, rows, cols = self.blocks.shape
+        if len(shown) < count:
+            return BlockWeights(shown, rows, shown.shape[2])
+        return BlockWeights(shown, self.rows, self.cols if shown.shape[2] == cols else 1)
+
+    def clear_rest(self, cells: Levels) -> None:
+        """Set levels [slice, block, rows, columns] to 0 where the last block has no weights."""
+        count, rows, cols = self.blocks.shape
+        cells[:, -1, self.rows - (count - 1) * rows :] = 0
+        cells[:, -1, :, self.cols - (count - 1) * cols :] = 0
 
 
 @dataclass(frozen=True)
@@ -53,7 +88,7 @@ def _cut(bits: int, cell_bits: int) -> tuple[Slice, ...]:
 
 
 def planes(code: Code, weights: Weights) -> tuple[Levels, Levels | None]:
-    """Levels of the positive and, if differential, the negative cells, each [slice, K, N]."""
+    """Levels of the positive and, if differential, the negative cells, each [slice, ...]."""
     if not code.differential:
         return _cells(code.slices, weights, code.center), None
     return (
@@ -62,38 +97,41 @@ def planes(code: Code, weights: Weights) -> tuple[Levels, Levels | None]:
     )
 
 
-def levels(matrix: Matrix, weights: Weights) -> tuple[Levels, ...]:
-    """Levels [rows, cols] of every tile of a matrix with weights [K, N], in order of tiles."""
-    code = Code(matrix.slices, matrix.center, any(tile.negative for tile in matrix.tiles))
-    positive, negative = planes(code, weights)
+def block_planes(code: Code, weights: BlockWeights) -> Planes:
+    """The levels of all diagonal blocks; 0 where the last one has no weights."""
+    positive, negative = planes(code, weights.blocks)
+    for cells in (positive, negative):
+        if cells is not None:
+            weights.clear_rest(cells)
+    return Planes(positive, negative)
+
+
+def code_of(matrix: Matrix) -> Code:
+    """How the cells of a matrix stand for weights."""
+    return Code(matrix.slices, matrix.center, any(tile.negative for tile in matrix.tiles))
+
+
+def levels(matrix: Matrix, weights: BlockWeights) -> tuple[Levels, ...]:
+    """Levels [rows, cols] of every tile of a matrix with these weights, in order of tiles."""
+    cells = block_planes(code_of(matrix), weights)
     result = []
     for tile in matrix.tiles:
-        cells = negative if tile.negative and negative is not None else positive
-        part = cells[tile.slice, tile.k : tile.k + tile.rows, tile.n : tile.n + tile.cols]
-        result.append(np.ascontiguousarray(part))
+        plane = cells.negative if tile.negative and cells.negative is not None else cells.positive
+        result.append(np.ascontiguousarray(plane[tile.slice][stacked(matrix, tile)]))
     return tuple(result)
 
 
-def distinct(weights: Weights) -> Weights:
-    """The columns of weights [K, N] that differ: one of weights that repeat a column."""
-    return weights[:, :1] if weights.strides[1] == 0 else weights
-
-
-def shown_columns(matrix: Matrix, weights: Weights) -> Matrix:
-    """The matrix of the `distinct` columns, with the tiles that hold them."""
-    if weights.strides[1]:
-        return matrix
-    tiles = tuple(replace(tile, cols=1) for tile in matrix.tiles if tile.n == 0)
-    return replace(matrix, cols=1, tiles=tiles)
-
-
 def decode(matrix: Matrix, cells: Sequence[Levels]) -> NDArray[np.int32]:
-    """The weights [K, N] that the levels of all tiles stand for: the inverse of `levels`."""
-    weights = np.full((matrix.rows, matrix.cols), matrix.center, np.int32)
+    """The weights [block, rows, columns] that the levels of all tiles stand for.
+
+    The inverse of `levels`; 0 where the last diagonal block has no weights.
+    """
+    weights = np.zeros(matrix.stack, np.int32)
     for tile, part in zip(matrix.tiles, cells, strict=True):
         worth = matrix.slices[tile.slice].coefficient * (-1 if tile.negative else 1)
-        rows, cols = slice(tile.k, tile.k + tile.rows), slice(tile.n, tile.n + tile.cols)
-        weights[rows, cols] += worth * part.astype(np.int32)
+        center = matrix.center if tile.slice == 0 and not tile.negative else 0
+        if tile.copy == 0:
+            weights[stacked(matrix, tile)] += worth * part.astype(np.int32) + center
     return weights
 
 

@@ -2,13 +2,15 @@
 
 Rows are cut in row blocks that are driven together; output channels in strips, each with all
 slices (and, for differential columns, all negative cells) side by side. A rectangle is one row
-block of one strip; only its place is left to decide.
+block of one strip of one diagonal block; only its place is left to decide.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 
 import numpy as np
 
@@ -18,15 +20,7 @@ from imcc.isa.target import Encoding, Target
 
 from ..errors import UnsupportedError
 from .adc import Columns, RowBlock, choose
-from .encoding import (
-    Code,
-    Weights,
-    choose_code,
-    distinct,
-    levels,
-    planes,
-    shown_columns,
-)
+from .encoding import BlockWeights, Code, Levels, block_planes, choose_code
 from .options import AdcPolicy
 
 ACCUMULATOR_LIMIT = 1 << 31
@@ -41,47 +35,69 @@ class Place:
     col: int
 
 
+@dataclass(frozen=True)
+class _Corner:
+    """A rectangle of weights [k, k+rows) x [n, n+cols)."""
+
+    k: int
+    rows: int
+    n: int
+    cols: int
+
+
 @dataclass(frozen=True, eq=False)
 class Cut:
-    """A matrix of weights [K, N] in rectangles of cells.
+    """A block-diagonal matrix in rectangles of cells.
 
-    `strips` are (first output, outputs). `stacked` puts negative cells below the positive ones.
+    `row_blocks` and `strips` (first output, outputs) are those of a diagonal block; the last
+    diagonal block has them as far as it goes. `stacked` puts negative cells below the positive
+    ones.
     """
 
-    weights: Weights
+    weights: BlockWeights
     input_bits: int
     step_bits: int
     code: Code
     stacked: bool
     subtract_analog: bool
-    blocks: tuple[RowBlock, ...]
+    row_blocks: tuple[RowBlock, ...]
     strips: tuple[tuple[int, int], ...]
     adcs: tuple[Adc, ...]
 
-    @property
+    @cached_property
     def shapes(self) -> tuple[tuple[int, int], ...]:
-        """Rows and columns of cells of each rectangle, strip by strip, blocks innermost."""
+        """Rows and columns of cells of each rectangle, strip by strip, row blocks innermost."""
         tall = 2 if self.stacked else 1
         wide = cells_per_weight(self.code, self.stacked)
-        return tuple(
-            (tall * rows, wide * cols) for _, cols in self.strips for _, rows in self.blocks
-        )
+        return tuple((tall * corner.rows, wide * corner.cols) for corner in self._corners)
 
-    def matrix(self, core: int, places: Sequence[Place]) -> Matrix:
-        """The matrix with its rectangles at these places, and the bound of its accumulators.
+    @cached_property
+    def bound(self) -> int:
+        """The largest magnitude of an accumulator."""
+        strip = [corner for corner in self._corners if corner.n == 0]
+        tiles = tuple(next(self._tiles(corner, Place(0, 0, 0), 0)) for corner in strip)
+        planes = block_planes(self.code, self.weights.distinct)
+        return accumulator_bound(self._matrix(0, tiles, 0, 1), planes)
+
+    def matrix(self, core: int, places: Sequence[Place], copies: int = 1) -> Matrix:
+        """The matrix with its rectangles at these places, one copy's places after the other's.
 
         Raises `UnsupportedError` where an accumulator could overflow 32 bits.
         """
-        corners = [(strip, block) for strip in self.strips for block in self.blocks]
+        corners = ((copy, corner) for copy in range(copies) for corner in self._corners)
         tiles = tuple(
             tile
-            for (strip, block), place in zip(corners, places, strict=True)
-            for tile in self._tiles(strip, block, place)
+            for (copy, corner), place in zip(corners, places, strict=True)
+            for tile in self._tiles(corner, place, copy)
         )
-        matrix = Matrix(
+        return _bounded(self._matrix(core, tiles, self.bound, copies))
+
+    def _matrix(self, core: int, tiles: tuple[Tile, ...], bound: int, copies: int) -> Matrix:
+        _, block_rows, block_cols = self.weights.blocks.shape
+        return Matrix(
             core=core,
-            rows=self.weights.shape[0],
-            cols=self.weights.shape[1],
+            rows=self.weights.rows,
+            cols=self.weights.cols,
             input_bits=self.input_bits,
             step_bits=self.step_bits,
             slices=self.code.slices,
@@ -89,20 +105,40 @@ class Cut:
             tiles=tiles,
             center=self.code.center,
             subtract_analog=self.subtract_analog,
-            bound=0,
+            bound=bound,
+            block_rows=block_rows,
+            block_cols=block_cols,
+            copies=copies,
         )
-        shown = shown_columns(matrix, self.weights)
-        cells = dict(zip(shown.tiles, levels(shown, distinct(self.weights)), strict=True))
-        return _bounded(replace(matrix, bound=accumulator_bound(shown, cells.__getitem__)))
 
-    def _tiles(self, strip: tuple[int, int], block: RowBlock, place: Place) -> Iterator[Tile]:
-        (n, cols), (k, rows), count = strip, block, len(self.code.slices)
+    @cached_property
+    def _corners(self) -> tuple[_Corner, ...]:
+        """The rectangles: diagonal block by block, strip by strip, row blocks innermost."""
+        count, block_rows, block_cols = self.weights.blocks.shape
+        found = []
+        for k0, n0 in zip(
+            range(0, count * block_rows, block_rows),
+            range(0, count * block_cols, block_cols),
+            strict=True,
+        ):
+            for (n, cols), (k, rows) in product(self.strips, self.row_blocks):
+                rows, cols = (
+                    min(rows, self.weights.rows - k0 - k),
+                    min(cols, self.weights.cols - n0 - n),
+                )
+                if min(rows, cols) > 0:
+                    found.append(_Corner(k0 + k, rows, n0 + n, cols))
+        return tuple(found)
+
+    def _tiles(self, corner: _Corner, place: Place, copy: int) -> Iterator[Tile]:
+        k, rows, n, cols = corner.k, corner.rows, corner.n, corner.cols
+        count = len(self.code.slices)
         for negative in (False, True) if self.code.differential else (False,):
-            below = rows if negative and self.stacked else 0
+            row = place.row + (rows if negative and self.stacked else 0)
             beside = cols * count if negative and not self.stacked else 0
             for index in range(count):
                 col = place.col + beside + index * cols
-                yield Tile(place.array, place.row + below, col, k, rows, n, cols, index, negative)
+                yield Tile(place.array, row, col, k, rows, n, cols, index, negative, copy)
 
 
 def _bounded(matrix: Matrix) -> Matrix:
@@ -130,17 +166,18 @@ def logical_rows(target: Target) -> int:
 
 
 def cut(
-    weights: Weights, weight_bits: int, input_bits: int, target: Target, policy: AdcPolicy
+    weights: BlockWeights, weight_bits: int, input_bits: int, target: Target, policy: AdcPolicy
 ) -> Cut:
-    """Cut weights [K, N] for the arrays of a target.
+    """Cut the weights of a matrix for the arrays of a target.
 
+    All diagonal blocks have the same row blocks, chosen for all of their columns together.
     Raises `UnsupportedError` where a weight has more slices than an array has columns.
     """
     array = target.array
     stacked = is_stacked(target)
-    code = choose_code(array.encoding, array.cell_bits, weight_bits, distinct(weights))
-    columns = _columns(code, distinct(weights), input_bits, target)
-    blocks, adcs = choose(columns, logical_rows(target), policy)
+    code = choose_code(array.encoding, array.cell_bits, weight_bits, weights.distinct.blocks)
+    columns = _columns(code, weights.distinct, input_bits, target)
+    row_blocks, adcs = choose(columns, logical_rows(target), policy)
     return Cut(
         weights=weights,
         input_bits=input_bits,
@@ -148,17 +185,25 @@ def cut(
         code=code,
         stacked=stacked,
         subtract_analog=array.subtract_analog,
-        blocks=blocks,
-        strips=_strips(weights.shape[1], array.cols, cells_per_weight(code, stacked)),
+        row_blocks=row_blocks,
+        strips=_strips(weights.blocks.shape[2], array.cols, cells_per_weight(code, stacked)),
         adcs=adcs,
     )
 
 
-def _columns(code: Code, weights: Weights, input_bits: int, target: Target) -> Columns:
-    positive, negative = planes(code, weights)
+def _columns(code: Code, weights: BlockWeights, input_bits: int, target: Target) -> Columns:
+    cells = block_planes(code, weights)
+    positive = _side_by_side(cells.positive)
+    negative = None if cells.negative is None else _side_by_side(cells.negative)
     if negative is not None and not target.array.subtract_analog:
         positive, negative = np.concatenate([positive, negative], axis=2), None
     return Columns(positive, negative, input_bits, target.array.step_bits, target.adc.bits)
+
+
+def _side_by_side(cells: Levels) -> Levels:
+    """Levels [slice, K, M] of those of diagonal blocks, [slice, block, rows, columns]."""
+    slices, _, rows, _ = cells.shape
+    return cells.swapaxes(1, 2).reshape(slices, rows, -1)
 
 
 def _strips(cols: int, array_cols: int, cells: int) -> tuple[tuple[int, int], ...]:

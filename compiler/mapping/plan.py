@@ -27,6 +27,10 @@ class Region(Protocol):
     def n1(self) -> int:
         """Behind the last output channel."""
 
+    @property
+    def block_cols(self) -> int:
+        """Output channels of one diagonal block: those of one or more groups."""
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -35,7 +39,8 @@ class Shard:
     It takes all kernel taps of input channels [c0, c1) (for a matrix product: rows of w) to
     outputs [n0, n1); both count from the operation's first channel, also in grouped
     convolutions. `matrix` has ``taps * (c1 - c0)`` rows, kernel axes slowest and the channel
-    fastest, and ``n1 - n0`` columns.
+    fastest, and ``n1 - n0`` columns. Of a grouped convolution the rows have the channel slowest,
+    so that those of a group follow each other, and the diagonal blocks are groups or runs of them.
     """
 
     core: int
@@ -44,6 +49,11 @@ class Shard:
     n0: int
     n1: int
     matrix: Matrix
+
+    @property
+    def block_cols(self) -> int:
+        """Output channels of one diagonal block."""
+        return self.matrix.stack[2]
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,17 @@
 """Cutting one product into parts that fit a core, before anything is placed.
 
-1. A grouped convolution is cut in runs of whole groups that together fill the rows of an array:
-   block-diagonal packing, such as 14 channels of a 3x3 depthwise kernel in 128 rows.
-2. A part that needs more than an empty core is cut in equal ranges of outputs, as long as each
-   keeps `LEAST_OUTPUTS`, and else in ranges of input channels too, whose partial sums are added.
+1. A grouped convolution is one matrix whose diagonal blocks are runs of whole groups that
+   together fill the rows of an array, such as 14 channels of a 3x3 depthwise kernel in 128 rows.
+   If it needs more than an empty core, it is cut in equal ranges of runs.
+2. A run or an ordinary product that needs more than an empty core is cut in equal ranges of
+   outputs, as long as each keeps `LEAST_OUTPUTS`, and else in ranges of input channels too, whose
+   partial sums are added.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 from math import prod
 
 from imcc.isa.target import Target
@@ -19,7 +20,7 @@ from ..errors import UnsupportedError
 from ..ir.graph import Node
 from ..ir.ops.quantized import QConv
 from ..ir.ops.tiled import Product, shard_weights
-from ..ir.sketch import thinned
+from ..ir.sketch import is_sketch, thinned
 from ..ir.types import QuantParams
 from .encoding import Weights, choose_code
 from .options import AdcPolicy
@@ -31,12 +32,16 @@ LEAST_OUTPUTS = 16
 
 @dataclass(frozen=True)
 class Span:
-    """Input channels [c0, c1) times output channels [n0, n1) of a product."""
+    """Input channels [c0, c1) times output channels [n0, n1) of a product.
+
+    `block_cols` are the outputs of a diagonal block.
+    """
 
     c0: int
     c1: int
     n0: int
     n1: int
+    block_cols: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,38 +61,56 @@ class Cutter:
     weight: Weights
     target: Target
     policy: AdcPolicy
+    _cuts: dict[tuple[int, int, int], Cut] = field(default_factory=dict, init=False)
 
     def whole(self) -> tuple[Part, ...] | None:
-        """The product as one part, or one for each run of groups; None if too much for a core."""
+        """The product as one part; None if it is too much for a core."""
         if self.least_cells() > self._core_cells():
             return None
-        return tuple(self._part(span) for span in self._runs())
+        return (self._part(self._runs(0, self._run_count())),)
 
     def least_cells(self) -> int:
         """Cells that the product takes at least, with a perfect packing."""
-        return sum(self._cells(span) for span in self._runs())
+        return self._cells(self._runs(0, self._run_count()))
 
     def pieces(self) -> tuple[Part, ...]:
         """The product in parts that each fit an empty core."""
-        return tuple(piece for span in self._runs() for piece in self._split(span))
-
-    def _runs(self) -> tuple[Span, ...]:
-        outputs, channels, groups = self._extents()
-        edges = [*range(0, groups, self._groups_per_run()), groups]
+        runs = self._run_count()
+        least = -(-self.least_cells() // self._core_cells())
+        for count in range(least, runs + 1):
+            pieces = self._fitting(self._runs(*edges) for edges in _ranges(0, runs, count))
+            if pieces is not None:
+                return pieces
         return tuple(
-            Span(
-                start * channels // groups,
-                stop * channels // groups,
-                start * outputs // groups,
-                stop * outputs // groups,
-            )
-            for start, stop in pairwise(edges)
+            piece for run in range(runs) for piece in self._split(self._runs(run, run + 1))
         )
 
+    def _runs(self, start: int, stop: int) -> Span:
+        """Runs [start, stop) of groups, each a diagonal block."""
+        outputs, channels, groups = self._extents()
+        each = self._groups_per_run()
+        first, last = start * each, min(stop * each, groups)
+        return Span(
+            first * channels // groups,
+            last * channels // groups,
+            first * outputs // groups,
+            last * outputs // groups,
+            min(each, last - first) * outputs // groups,
+        )
+
+    def _run_count(self) -> int:
+        _, _, groups = self._extents()
+        return -(-groups // self._groups_per_run())
+
     def _split(self, span: Span) -> tuple[Part, ...]:
+        """One run in ranges of channels and outputs."""
         least = -(-self._cells(span) // self._core_cells())
         for q, p in _divisions(span, least):
-            pieces = self._fitting(span, q, p)
+            pieces = self._fitting(
+                Span(c0, c1, n0, n1, n1 - n0)
+                for n0, n1 in _ranges(span.n0, span.n1, p)
+                for c0, c1 in _ranges(span.c0, span.c1, q)
+            )
             if pieces is not None:
                 return pieces
         raise UnsupportedError(
@@ -95,31 +118,41 @@ class Cutter:
             f"{self.target.core.arrays} arrays of a core of target '{self.target.name}'"
         )
 
-    def _fitting(self, span: Span, q: int, p: int) -> tuple[Part, ...] | None:
-        """Parts of q channel ranges and p output ranges, if each fits an empty core."""
+    def _fitting(self, spans: Iterable[Span]) -> tuple[Part, ...] | None:
+        """The parts of these spans, if each fits an empty core."""
         empty, pieces, fitting = CoreSpace.empty(self.target), [], set[tuple[Shape, ...]]()
-        for n0, n1 in _ranges(span.n0, span.n1, p):
-            for c0, c1 in _ranges(span.c0, span.c1, q):
-                piece = self._part(Span(c0, c1, n0, n1))
-                shapes = piece.cut.shapes
-                if shapes not in fitting and empty.place(shapes) is None:
-                    return None
-                fitting.add(shapes)
-                pieces.append(piece)
+        for span in spans:
+            piece = self._part(span)
+            shapes = piece.cut.shapes
+            if shapes not in fitting and empty.place(shapes) is None:
+                return None
+            fitting.add(shapes)
+            pieces.append(piece)
         return tuple(pieces)
 
     def _part(self, span: Span) -> Part:
+        """Cut a span. Of a sketch, all spans of one size that share their inputs are equal."""
+        size = span.c0, span.c1, span.n1 - span.n0
+        made = self._cuts.get(size) if is_sketch(self.weight) else None
+        if made is None:
+            made = self._cuts[size] = self._cut(span)
+        return Part(span, made)
+
+    def _cut(self, span: Span) -> Cut:
         inputs, weights = (_bits(operand.type.quant) for operand in self.node.operands[:2])
         matrix = shard_weights(self.product, self.weight, span)
         try:
-            return Part(span, cut(matrix, weights, inputs, self.target, self.policy))
+            return cut(matrix, weights, inputs, self.target, self.policy)
         except UnsupportedError as error:
             raise UnsupportedError(f"{self.node.label}: {error}") from error
 
     def _cells(self, span: Span) -> int:
         """Cells of a span, at least."""
         taps = prod(self.weight.shape[2:]) if isinstance(self.product, QConv) else 1
-        weights = taps * (span.c1 - span.c0) * (span.n1 - span.n0)
+        channels, outputs = span.c1 - span.c0, span.n1 - span.n0
+        blocks, each = -(-outputs // span.block_cols), channels * span.block_cols // outputs
+        last = (channels - (blocks - 1) * each) * (outputs - (blocks - 1) * span.block_cols)
+        weights = taps * ((blocks - 1) * each * span.block_cols + last)
         return weights * self._cells_per_weight() * (2 if is_stacked(self.target) else 1)
 
     def _cells_per_weight(self) -> int:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
+from numpy.typing import NDArray
 
+from imcc.isa.bound import column_sums, is_lossless
 from imcc.isa.matrix import Matrix, Tile
+from imcc.isa.planes import held_columns, held_rows, row_edges, stacked
 from imcc.isa.target import Target
 
 from ..errors import VerificationError
@@ -16,8 +20,7 @@ from ..ir.ops.host import Host
 from ..ir.ops.quantized import QConv
 from ..ir.ops.tiled import Tiled, shard_weights
 from ..ir.types import TensorType
-from .adc import is_lossless
-from .encoding import Weights, distinct, levels, shown_columns
+from .encoding import BlockWeights, block_planes, code_of
 from .partition import ACCUMULATOR_LIMIT
 from .plan import Shard
 
@@ -129,23 +132,38 @@ def _matrix_problems(matrix: Matrix, target: Target) -> Iterator[str]:
         yield f"core {matrix.core} of {target.chip.cores}"
     if len(matrix.adcs) != len(matrix.slices):
         yield f"{len(matrix.adcs)} converters for {len(matrix.slices)} slices"
-    covered = np.zeros((2, len(matrix.slices), matrix.rows, matrix.cols), np.int8)
     for tile in matrix.tiles:
         if not _inside(tile, matrix, target):
             yield f"tile {tile} reaches beyond its array or its matrix"
-        rows, cols = slice(tile.k, tile.k + tile.rows), slice(tile.n, tile.n + tile.cols)
-        covered[int(tile.negative), tile.slice, rows, cols] += 1
-    signs = 2 if any(tile.negative for tile in matrix.tiles) else 1
-    if not (covered[:signs] == 1).all():
-        yield "its tiles do not cover every weight exactly once"
+    there = held_rows(matrix)[:, :, np.newaxis] & held_columns(matrix)[:, np.newaxis]
+    for covered in _covered(matrix):
+        if not (covered == there).all():
+            yield "its tiles do not cover every weight exactly once"
+            break
     if matrix.subtract_analog and _corners(matrix, False) != _corners(matrix, True):
         yield "a positive tile has no negative tile on the same columns"
+
+
+def _covered(matrix: Matrix) -> Iterator[NDArray[np.int8]]:
+    """How many tiles of each copy, slice and sign lie on each weight of the diagonal blocks."""
+    signs = (False, True) if any(tile.negative for tile in matrix.tiles) else (False,)
+    keys = list(product(range(matrix.copies), range(len(matrix.slices)), signs))
+    tiles: dict[tuple[int, int, bool], list[Tile]] = {key: [] for key in keys}
+    for tile in matrix.tiles:
+        tiles[tile.copy, tile.slice, tile.negative].append(tile)
+    for key in keys:
+        covered = np.zeros(matrix.stack, np.int8)
+        for tile in tiles[key]:
+            covered[stacked(matrix, tile)] += 1
+        yield covered
 
 
 def _corners(matrix: Matrix, negative: bool) -> set[tuple[int, ...]]:
     """What a tile shares with the one that is subtracted from it in the same conversion."""
     return {
-        (t.array, t.k, t.rows, t.n, t.cols, t.slice) for t in matrix.tiles if t.negative is negative
+        (t.copy, t.array, t.k, t.rows, t.n, t.cols, t.slice)
+        for t in matrix.tiles
+        if t.negative is negative
     }
 
 
@@ -205,9 +223,8 @@ def summary(tiled: TiledGraph) -> tuple[LayerSummary, ...]:
 def _summarize(tiled: TiledGraph, node: Node, op: Tiled) -> LayerSummary:
     weight = tiled.graph.constants[node.operands[1].name]
     shards, array = op.plan.shards, tiled.target.array
-    tiles = [(shard.core, tile) for shard in shards for tile in shard.matrix.tiles]
-    arrays = len({(core, tile.array) for core, tile in tiles})
-    cells = sum(tile.rows * tile.cols for _, tile in tiles)
+    arrays = len({(s.core, tile.array) for s in shards for tile in s.matrix.tiles})
+    cells = sum(tile.rows * tile.cols for s in shards for tile in s.matrix.tiles)
     widest = max(shards, key=_row_blocks).matrix
     return LayerSummary(
         label=node.label,
@@ -225,10 +242,10 @@ def _summarize(tiled: TiledGraph, node: Node, op: Tiled) -> LayerSummary:
     )
 
 
-def _is_lossless(shard: Shard, weights: Weights) -> bool:
-    shown = shown_columns(shard.matrix, weights)
-    return is_lossless(shown, levels(shown, distinct(weights)))
+def _is_lossless(shard: Shard, weights: BlockWeights) -> bool:
+    cells = block_planes(code_of(shard.matrix), weights.distinct)
+    return is_lossless(shard.matrix, column_sums(shard.matrix, cells))
 
 
 def _row_blocks(shard: Shard) -> int:
-    return len({tile.k for tile in shard.matrix.tiles})
+    return len(row_edges(shard.matrix))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from ..bound import accumulator_bound
 from ..cells import packed_bytes, unpack_levels
 from ..instructions import Mvm, Write
 from ..matrix import Matrix, Tile
+from ..planes import gather_planes, held_columns, held_rows, row_edges, stacked
 from ..program import Program
 from ..walk import Operation, StreamState
 
@@ -36,9 +39,9 @@ def _matrix(program: Program, matrix: Matrix) -> Iterator[str]:
     array = program.target.array
     if matrix.core not in program.cores:
         yield f"core {matrix.core} has no code"
-    cells = program.target.core.arrays * array.rows * array.cols
-    if min(matrix.rows, matrix.cols) < 1 or matrix.rows * matrix.cols > cells:
-        yield f"it has {matrix.rows} x {matrix.cols} weights; a core has {cells} cells"
+    sizes = list(_sizes(program, matrix))
+    if sizes:
+        yield from sizes
         return
     if not 1 <= matrix.input_bits <= 8:
         yield f"input_bits is {matrix.input_bits}; it must be in 1..8"
@@ -53,6 +56,31 @@ def _matrix(program: Program, matrix: Matrix) -> Iterator[str]:
         return
     yield from _slices(program, matrix)
     yield from _tiles(program, matrix)
+
+
+def _sizes(program: Program, matrix: Matrix) -> Iterator[str]:
+    """Check that there are not more weights than cells, before anything of their size is made."""
+    array = program.target.array
+    cells = program.target.core.arrays * array.rows * array.cols
+    if min(matrix.rows, matrix.cols) < 1:
+        yield f"it has {matrix.rows} x {matrix.cols} weights; a core has {cells} cells"
+        return
+    if not 0 <= matrix.block_rows <= matrix.rows or not 0 <= matrix.block_cols <= matrix.cols:
+        yield f"a diagonal block has {matrix.block_rows} x {matrix.block_cols} weights; " + (
+            f"the matrix has {matrix.rows} x {matrix.cols}"
+        )
+        return
+    blocks, rows, cols = matrix.stack
+    if blocks != -(-matrix.cols // cols):
+        yield f"its rows are {blocks} diagonal blocks, its columns {-(-matrix.cols // cols)}"
+        return
+    last = (matrix.rows - (blocks - 1) * rows) * (matrix.cols - (blocks - 1) * cols)
+    if matrix.copies < 1 or matrix.copies * ((blocks - 1) * rows * cols + last) > cells:
+        parts = f" in {blocks} diagonal blocks" if blocks > 1 else ""
+        times = f" in {matrix.copies} copies" if matrix.copies != 1 else ""
+        yield f"it has {matrix.rows} x {matrix.cols} weights{parts}{times}; " + (
+            f"a core has {cells} cells"
+        )
 
 
 def _slices(program: Program, matrix: Matrix) -> Iterator[str]:
@@ -75,10 +103,15 @@ def _tiles(program: Program, matrix: Matrix) -> Iterator[str]:
         for message in _tile(program, matrix, tile):
             sound = False
             yield f"{tile}: {message}"
-    if sound:
-        yield from _cover(matrix)
-        if matrix.subtract_analog:
-            yield from _pairs(matrix)
+    if not sound:
+        return
+    covered = list(_cover(matrix))
+    yield from covered
+    if not covered:
+        yield from _row_blocks(matrix)
+    if matrix.subtract_analog:
+        yield from _pairs(matrix)
+    yield from _copies(matrix)
 
 
 def _tile(program: Program, matrix: Matrix, tile: Tile) -> Iterator[str]:
@@ -87,39 +120,96 @@ def _tile(program: Program, matrix: Matrix, tile: Tile) -> Iterator[str]:
         yield f"a core has the arrays 0..{arrays - 1}"
     if not 0 <= tile.slice < len(matrix.slices):
         yield f"there are {len(matrix.slices)} slices"
+    if not 0 <= tile.copy < matrix.copies:
+        yield f"the copies are 0..{matrix.copies - 1}"
     if min(tile.row, tile.col) < 0 or min(tile.rows, tile.cols) < 1:
         yield "its size or place is not positive"
     if tile.row + tile.rows > array.rows or tile.col + tile.cols > array.cols:
         yield f"it exceeds the array of {array.rows} x {array.cols} cells"
-    if (
+    elif (
         min(tile.k, tile.n) < 0
         or tile.k + tile.rows > matrix.rows
         or (tile.n + tile.cols > matrix.cols)
     ):
         yield f"it exceeds the weights of {matrix.rows} x {matrix.cols}"
+    elif not _is_in_block(matrix, tile):
+        blocks, rows, cols = matrix.stack
+        yield f"it leaves the diagonal blocks, {blocks} of {rows} x {cols} weights"
+
+
+def _is_in_block(matrix: Matrix, tile: Tile) -> bool:
+    _, rows, cols = matrix.stack
+    block, k = divmod(tile.k, rows)
+    n = tile.n - block * cols
+    return k + tile.rows <= rows and n >= 0 and n + tile.cols <= cols
 
 
 def _cover(matrix: Matrix) -> Iterator[str]:
-    positive = np.zeros((len(matrix.slices), matrix.rows, matrix.cols), np.int16)
-    negative = np.zeros_like(positive)
+    """Check that each slice of each copy covers all weights, and no negative tiles overlap."""
+    there = held_rows(matrix)[:, :, np.newaxis] & held_columns(matrix)[:, np.newaxis]
+    tiles: dict[tuple[int, int, bool], list[Tile]] = defaultdict(list)
     for tile in matrix.tiles:
-        cover = negative if tile.negative else positive
-        cover[tile.slice, tile.k : tile.k + tile.rows, tile.n : tile.n + tile.cols] += 1
-    for index in range(len(matrix.slices)):
-        if (positive[index] != 1).any():
-            k, n = np.argwhere(positive[index] != 1)[0].tolist()
-            times = positive[index, k, n]
-            yield f"slice {index} covers weight ({k}, {n}) {times} times; it must be once"
-        if (negative[index] > 1).any():
-            k, n = np.argwhere(negative[index] > 1)[0].tolist()
-            yield f"slice {index} subtracts weight ({k}, {n}) more than once"
+        tiles[tile.copy, tile.slice, tile.negative].append(tile)
+    for copy, index in product(range(matrix.copies), range(len(matrix.slices))):
+        where = f"copy {copy}: " if matrix.copies > 1 else ""
+        times = _times_covered(matrix, tiles[copy, index, False])
+        for (k, n), count in _first(matrix, (times != 1) & there, times):
+            yield f"{where}slice {index} covers weight ({k}, {n}) {count} times; it must be once"
+        times = _times_covered(matrix, tiles[copy, index, True])
+        for (k, n), _ in _first(matrix, times > 1, times):
+            yield f"{where}slice {index} subtracts weight ({k}, {n}) more than once"
+
+
+def _times_covered(matrix: Matrix, tiles: Iterable[Tile]) -> NDArray[np.int16]:
+    cover = np.zeros(matrix.stack, np.int16)
+    for tile in tiles:
+        cover[stacked(matrix, tile)] += 1
+    return cover
+
+
+def _first(
+    matrix: Matrix, wrong: NDArray[np.bool_], times: NDArray[np.int16]
+) -> Iterator[tuple[tuple[int, int], int]]:
+    """Row and column of the first weight that is wrong, if any, and how often it is covered."""
+    if wrong.any():
+        block, k, n = np.argwhere(wrong)[0].tolist()
+        _, rows, cols = matrix.stack
+        yield (block * rows + k, block * cols + n), int(times[block, k, n])
+
+
+def _row_blocks(matrix: Matrix) -> Iterator[str]:
+    """Check that every tile has all rows of a row block, which are the same in all columns."""
+    _, rows, _ = matrix.stack
+    edges = row_edges(matrix)
+    following = dict(zip(edges, [*edges[1:], rows], strict=True))
+    for tile in matrix.tiles:
+        block, k = divmod(tile.k, rows)
+        if tile.rows != min(following[k], matrix.rows - block * rows) - k:
+            yield f"{tile}: other tiles have other row blocks; they begin at rows " + (
+                ", ".join(map(str, edges))
+            )
+            return
 
 
 def _pairs(matrix: Matrix) -> Iterator[str]:
-    shapes = {(t.k, t.n, t.slice): (t.rows, t.cols) for t in matrix.tiles if not t.negative}
+    shapes = {_place(t): (t.rows, t.cols) for t in matrix.tiles if not t.negative}
     for tile in matrix.tiles:
-        if tile.negative and shapes.get((tile.k, tile.n, tile.slice)) != (tile.rows, tile.cols):
+        if tile.negative and shapes.get(_place(tile)) != (tile.rows, tile.cols):
             yield f"{tile}: no positive tile of the same place and size shares its conversion"
+
+
+def _place(tile: Tile) -> tuple[int, int, int, int]:
+    return tile.copy, tile.k, tile.n, tile.slice
+
+
+def _copies(matrix: Matrix) -> Iterator[str]:
+    """Check that all copies have the same tiles."""
+    found: list[set[Tile]] = [set() for _ in range(matrix.copies)]
+    for tile in matrix.tiles:
+        found[tile.copy].add(replace(tile, array=0, row=0, col=0, copy=0))
+    for copy, tiles in enumerate(found):
+        if tiles != found[0]:
+            yield f"copy {copy} has other tiles than copy 0"
 
 
 def _shared_cells(program: Program) -> Iterator[str]:
@@ -138,6 +228,15 @@ def _shared_cells(program: Program) -> Iterator[str]:
                     f"{core} with a tile of matrix m{other}"
                 )
             cells[...] = index
+
+
+def _copies_apart(matrix: Matrix) -> Iterator[Matrix]:
+    """Each copy as a matrix of its own."""
+    tiles: dict[int, list[Tile]] = defaultdict(list)
+    for tile in matrix.tiles:
+        tiles[tile.copy].append(tile)
+    for own in tiles.values():
+        yield replace(matrix, tiles=tuple(own), copies=1)
 
 
 class Arrays:
@@ -181,11 +280,13 @@ class Arrays:
             highest = int(self._tile(matrix.core, tile).max())
             if highest > limit:
                 yield f"{tile} holds level {highest}; its slice holds 0..{limit}"
-        bound = accumulator_bound(
-            matrix, lambda tile: self._tile(matrix.core, tile).astype(np.uint8)
-        )
+        bound = max(self._bound(copy) for copy in _copies_apart(matrix))
         if bound > matrix.bound:
             yield f"an accumulator of m{index} can reach {bound}; the matrix says {matrix.bound}"
+
+    def _bound(self, matrix: Matrix) -> int:
+        planes = gather_planes(matrix, lambda tile: self._tile(matrix.core, tile).astype(np.uint8))
+        return accumulator_bound(matrix, planes)
 
     def _tile(self, core: int, tile: Tile) -> NDArray[np.int16]:
         cells = self._levels.get((core, tile.array))

@@ -4,7 +4,7 @@ Control flow does not depend on data, so `profile` walks the operations of a pro
 what each does. All numbers come from `timing` and `energy` of the target. Every operation takes
 a whole number of cycles:
 
-    mvm         windows * steps * (time of one input step, see `product`)
+    mvm         ceil(windows / copies) * steps * (time of one input step, see `product`)
     vector      ceil(elements / vector_lanes); `softmax` passes four times over its elements:
                 maximum, look-up, sum and quotient; `norm` three times: sum, squares, quotient;
                 `max` and `sum` count the elements they read, `dot` its products

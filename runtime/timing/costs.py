@@ -132,7 +132,7 @@ def _mvm(model: CostModel, operation: Operation) -> Work:
     product = model.products[instruction.matrix]
     windows, _ = inner_split(operation.streams["src"], instruction.inner)
     work = Work(
-        cycles=model.cycles(windows * product.nanoseconds),
+        cycles=model.cycles(product.time(windows)),
         windows=windows,
         macs=windows * product.macs,
         conversions=windows * product.conversions,

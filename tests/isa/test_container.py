@@ -135,10 +135,10 @@ def test_hostile_headers(header: bytes, message: str) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (["isa"], [1, 7], r"needs imcc ISA 1\.7; this imcc has 1\.1"),
+        (["isa"], [1, 7], r"needs imcc ISA 1\.7; this imcc has 1\.2"),
         (["isa"], [2, 0], r"needs imcc ISA 2\.0"),
         (["isa"], "1.0", r"manifest\.isa: must be an array"),
-        (["format"], "imcc.program/9", r"it must be 'imcc\.program/2'"),
+        (["format"], "imcc.program/9", r"it must be 'imcc\.program/3'"),
         (["extra"], 1, r"unknown key 'extra'"),
         (["global_size"], 1.5, r"manifest\.global_size: must be an integer of 64 bits, not 1\.5"),
         (["global_size"], True, r"must be an integer"),

@@ -25,6 +25,7 @@ from imcc.isa import (
     ValidationError,
     accumulator_bound,
     assemble,
+    gather_planes,
     validate,
 )
 from imcc.isa.instructions import (
@@ -202,8 +203,8 @@ MUTATIONS = {
     "tile outside the array": ('"col":14', '"col":31', "it exceeds the array of 32 x 32 cells"),
     "tile shares cells": ('"col":14', '"col":13', "shares cells of array a0"),
     "tile outside the weights": (
-        '"col":14,"cols":2,"k":0',
-        '"col":14,"cols":2,"k":1',
+        '"col":14,"cols":2,"copy":0,"k":0',
+        '"col":14,"cols":2,"copy":0,"k":1',
         "it exceeds the weights of 4 x 2",
     ),
     "tile array": ('"array":0,"col":14', '"array":16,"col":14', "a core has the arrays 0..15"),
@@ -340,7 +341,8 @@ def test_the_bound_covers_every_input(adc: Adc, subtract_analog: bool, step_bits
         for value, sign in analog:
             code = np.clip((value - adc.low + adc.step // 2) // adc.step, 0, 2**adc.bits - 1)
             y += sign * 3 * (code * adc.step + adc.low) << step
-    bound = accumulator_bound(matrix, lambda tile: levels[tile.negative])
+    planes = gather_planes(matrix, lambda tile: levels[tile.negative])
+    bound = accumulator_bound(matrix, planes)
     assert bound >= np.abs(y).max()
     if adc == Adc(8, 0, 1) and not subtract_analog:
         assert bound == np.abs(y).max()
@@ -467,6 +469,70 @@ def test_reductions(program: Program) -> None:
     wide = (Stream(0, 0, 2, 0), Dim(0, 5, 40_000, 0), Fill(0, 1), Stream(2, 0, 4, 128))
     assert "the sum of 40000 elements of u16 can overflow i32" in refusal(
         _cores(program, (*wide, Sum(2, 0, 1)))
+    )
+
+
+def _with_matrix(program: Program, **changes: Any) -> Program:
+    (matrix,) = program.matrices
+    return replace(program, matrices=(replace(matrix, **changes),))
+
+
+def test_diagonal_blocks(program: Program) -> None:
+    """The 4 x 2 weights of the program as two blocks of 2 x 1, on the diagonal of its cells."""
+    (matrix,) = program.matrices
+    halves = tuple(
+        replace(t, row=2 * i, col=t.col + i, k=2 * i, rows=2, n=i, cols=1)
+        for t in matrix.tiles
+        for i in range(2)
+    )
+    blocks: dict[str, Any] = {"tiles": halves, "block_rows": 2, "block_cols": 1}
+    validate(_with_matrix(program, **blocks))
+    assert "it leaves the diagonal blocks, 2 of 2 x 1 weights" in refusal(
+        _with_matrix(program, **{**blocks, "tiles": matrix.tiles})
+    )
+    assert "slice 0 covers weight (0, 1) 0 times; it must be once" in refusal(
+        _with_matrix(program, tiles=halves)
+    )
+    assert "slice 0 covers weight (2, 1) 0 times" in refusal(
+        _with_matrix(program, **{**blocks, "tiles": halves[::2]})
+    )
+    assert "its rows are 2 diagonal blocks, its columns 1" in refusal(
+        _with_matrix(program, **{**blocks, "block_cols": 2})
+    )
+    assert "a diagonal block has 5 x 1 weights; the matrix has 4 x 2" in refusal(
+        _with_matrix(program, **{**blocks, "block_rows": 5})
+    )
+
+
+def test_row_blocks_are_the_same_in_all_columns(program: Program) -> None:
+    (matrix,) = program.matrices
+    first, *others = matrix.tiles
+    parts = [replace(first, rows=1), replace(first, row=first.row + 1, k=1, rows=3)]
+    assert "other tiles have other row blocks; they begin at rows 0, 1" in refusal(
+        _with_matrix(program, tiles=(*parts, *others))
+    )
+
+
+def test_copies_are_complete_and_have_cells_of_their_own(program: Program) -> None:
+    """A second copy in rows 8 to 11 of the array, where the program writes nothing."""
+    (matrix,) = program.matrices
+    second = tuple(replace(t, row=t.row + 8, copy=1) for t in matrix.tiles)
+    tiles = (*matrix.tiles, *second)
+    assert "8 cells are used before they are written" in refusal(
+        _with_matrix(program, tiles=tiles, copies=2)
+    )
+    assert "the copies are 0..0" in refusal(_with_matrix(program, tiles=tiles))
+    assert "copy 1: slice 0 covers weight (0, 0) 0 times" in refusal(
+        _with_matrix(program, copies=2)
+    )
+    fewer = tuple(t for t in tiles if not (t.copy and t.negative))
+    assert "copy 1 has other tiles than copy 0" in refusal(
+        _with_matrix(program, tiles=fewer, copies=2)
+    )
+    same = (*matrix.tiles, *(replace(t, copy=1) for t in matrix.tiles))
+    assert "shares cells of array a0" in refusal(_with_matrix(program, tiles=same, copies=2))
+    assert "weights in 3000 copies; a core has 16384 cells" in refusal(
+        _with_matrix(program, copies=3000)
     )
 
 

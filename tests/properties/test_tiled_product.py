@@ -15,7 +15,7 @@ from imcc.compiler.ir.ops.tiled import crossbar_product
 from imcc.compiler.ir.requant import full_range
 from imcc.compiler.ir.types import DType
 from imcc.compiler.mapping import AdcPolicy, TileOptions, summary, tile
-from imcc.compiler.mapping.encoding import levels
+from imcc.compiler.mapping.encoding import BlockWeights, block_planes, code_of, levels
 from imcc.compiler.mapping.partition import Place, cut
 from imcc.isa.matrix import Matrix
 from imcc.isa.target import Encoding, Target, load_target
@@ -106,11 +106,15 @@ def test_tiled_product_equals_the_plain_one(
         assert accumulators.shape == result.shape
 
 
-def _literal(matrix: Matrix, weights: NDArray[np.int8], x: NDArray[np.uint8]) -> list[int]:
+def _literal(matrix: Matrix, weights: BlockWeights, x: NDArray[np.uint8]) -> list[int]:
     """One input vector through a matrix handle: the formulas of imcc.isa.matrix, in integers."""
     cells = dict(zip(matrix.tiles, levels(matrix, weights), strict=True))
     partner = {(t.k, t.n, t.slice): t for t in matrix.tiles if t.negative}
-    y = [matrix.center * int(x.sum(dtype=np.int64))] * matrix.cols
+    rows, cols = matrix.block_rows, matrix.block_cols
+    y = [
+        matrix.center * int(x[n // cols * rows :][:rows].sum(dtype=np.int64))
+        for n in range(matrix.cols)
+    ]
     for tile_, level in cells.items():
         if matrix.subtract_analog and tile_.negative:
             continue
@@ -132,27 +136,36 @@ def _literal(matrix: Matrix, weights: NDArray[np.int8], x: NDArray[np.uint8]) ->
     target=targets(),
     policy=st.sampled_from(AdcPolicy),
     bits=st.tuples(st.integers(2, 8), st.integers(1, 8)),
-    shape=st.tuples(st.integers(1, 90), st.integers(1, 9)),
+    block=st.tuples(st.integers(1, 90), st.integers(1, 9)),
+    whole=st.sampled_from([0, 0, 1, 3]),
     seed=st.integers(0, 1 << 30),
 )
 @settings(max_examples=60, deadline=None)
 def test_crossbar_product_is_the_formula_and_keeps_its_bound(
-    target: Target, policy: AdcPolicy, bits: tuple[int, int], shape: tuple[int, int], seed: int
+    target: Target,
+    policy: AdcPolicy,
+    bits: tuple[int, int],
+    block: tuple[int, int],
+    whole: int,
+    seed: int,
 ) -> None:
     rng = np.random.default_rng(seed)
     top = (1 << (bits[0] - 1)) - 1
-    weights = rng.integers(-top, top + 1, shape).astype(np.int8)
+    last = tuple(int(rng.integers(1, extent + 1)) if whole else extent for extent in block)
+    blocks = rng.integers(-top, top + 1, (whole + 1, *block)).astype(np.int8)
+    blocks[-1, last[0] :], blocks[-1, :, last[1] :] = 0, 0
+    weights = BlockWeights(blocks, whole * block[0] + last[0], whole * block[1] + last[1])
     made = cut(weights, bits[0], bits[1], target, policy)
     matrix = made.matrix(0, [Place(0, 0, 0)] * len(made.shapes))
-    vectors = rng.integers(0, 1 << bits[1], (shape[0], 4)).astype(np.uint8)
+    vectors = rng.integers(0, 1 << bits[1], (weights.rows, 4)).astype(np.uint8)
     vectors[:, 0], vectors[:, 1] = (1 << bits[1]) - 1, 0
-    result = crossbar_product(matrix, levels(matrix, weights), vectors)
+    result = crossbar_product(matrix, block_planes(code_of(matrix), weights), vectors)
     expected = np.array([_literal(matrix, weights, x) for x in vectors.T]).T
     np.testing.assert_array_equal(result, expected)
     assert np.abs(result).max() <= matrix.bound
     assert len(matrix.tiles) == len(made.shapes) * len(matrix.slices) * (
         2 if target.array.encoding in DIFFERENTIAL else 1
     )
-    assert prod(shape) * len(matrix.slices) == sum(
+    assert (whole * prod(block) + prod(last)) * len(matrix.slices) == sum(
         t.rows * t.cols for t in matrix.tiles if not t.negative
     )

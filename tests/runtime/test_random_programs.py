@@ -17,7 +17,7 @@ from imcc.isa.instructions import Mvm, Nop, Stream
 from imcc.runtime import Machine, MachineError, Probe
 from imcc.runtime import dot_step as dot_step_module
 from imcc.runtime import mvm_steps as mvm_steps_module
-from imcc.runtime import products as products_module
+from imcc.runtime import prepare as prepare_module
 from imcc.runtime import steps as steps_module
 from imcc.runtime.checks import parts
 from imcc.runtime.table import InstructionTable
@@ -59,7 +59,7 @@ def test_work_may_be_cut_anywhere(seed: int, length: int) -> None:
         patch.setattr(dot_step_module, "_BLOCK_FLOATS", 16)
         patch.setattr(dot_step_module, "FLOAT32_LIMIT", 1 << 12)
         patch.setattr(steps_module, "BLOCK_ELEMENTS", 8)
-        patch.setattr(products_module, "FLOAT32_LIMIT", 1 << 12)
+        patch.setattr(prepare_module, "FLOAT32_LIMIT", 1 << 12)
         assert_forms_agree(random_program(seed, length), inputs_of(seed))
 
 

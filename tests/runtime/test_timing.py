@@ -232,6 +232,23 @@ def test_block_diagonal_weights_count_once() -> None:
     assert cost.array_steps == 3 * 8
 
 
+def test_copies_take_windows_in_turn() -> None:
+    """7 windows on 3 copies take the time of 3, and the energy of 7."""
+    tiles = [Tile(copy, 0, 0, 0, 16, 0, 4, 0, copy=copy) for copy in range(3)]
+    one = matrix(TINY, 16, 4, 1, tiles[:1])
+    three = replace(one, tiles=tuple(tiles), copies=3)
+    single, shared = product(TINY, one, 7), product(TINY, three, 7)
+    assert (single.latency_cycles, shared.latency_cycles) == (7 * 80, 3 * 80)
+    assert shared.energy_uj == single.energy_uj
+    assert (shared.macs, shared.conversions) == (single.macs, single.conversions)
+
+
+def test_copies_on_one_array_wait_for_each_other() -> None:
+    tiles = tuple(Tile(0, 0, 4 * copy, 0, 16, 0, 4, 0, copy=copy) for copy in range(2))
+    both = replace(matrix(TINY, 16, 4, 1, list(tiles)), copies=2)
+    assert product(TINY, both, 6).latency_cycles == 6 * 80
+
+
 SETUP: list[Instruction] = [
     *stream(0, LOCAL, U8, 0, 100),
     *stream(1, LOCAL, U8, 256, 100),

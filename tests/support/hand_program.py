@@ -22,8 +22,8 @@ TEXT = """\
 "zero_point":0}}
 .output {{"address":448,"bits":8,"dtype":"f32","element":"u8","name":"y","scale":0.25,\
 "shape":[1,2],"zero_point":3}}
-.matrix {{"adcs":[{adcs}],"bound":{bound},"center":0,"cols":2,"core":0,"input_bits":8,"rows":4,\
-"slices":[{slices}],"step_bits":1,"subtract_analog":false}}
+.matrix {{"adcs":[{adcs}],"block_cols":0,"block_rows":0,"bound":{bound},"center":0,"cols":2,\
+"copies":1,"core":0,"input_bits":8,"rows":4,"slices":[{slices}],"step_bits":1,"subtract_analog":false}}
 {tiles}
 .origin 0 0 4 ["/layer1/conv"]
 .origin 0 9 18 ["/layer1/conv", "/layer1/relu"]
@@ -85,7 +85,7 @@ def _levels(weights: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 def _tile(index: int, negative: bool) -> str:
     return (
-        f'{{"array":0,"col":{2 * index + 8 * negative},"cols":2,"k":0,"n":0,'
+        f'{{"array":0,"col":{2 * index + 8 * negative},"cols":2,"copy":0,"k":0,"n":0,'
         f'"negative":{str(negative).lower()},"row":0,"rows":4,"slice":{index}}}'
     )
 

@@ -7,7 +7,8 @@ Only part of the memory is an output, so that most results are dead.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise, product
 
 import numpy as np
 
@@ -124,6 +125,10 @@ class _Maker(VectorOperations):
         row_bytes = -(-2 * _COLUMNS * cell_bits // 8)
         self._set(0, ElementType.U8, _CELLS, (_ROWS * row_bytes,), (1,), Space.GLOBAL)
         self._emit(Write(0, 0, 0, 0, 2 * _COLUMNS))
+        if self._rng.random() < 0.5:  # the second copy of a matrix may hold other cells
+            last = _CELLS + _ROWS * row_bytes - 1
+            self._set(0, ElementType.U8, last, (_ROWS * row_bytes,), (-1,), Space.GLOBAL)
+        self._emit(Write(1, 0, 0, 0, 2 * _COLUMNS))
         self._setq()
         for _ in range(2):
             self._matrices.append(self._matrix())
@@ -133,12 +138,9 @@ class _Maker(VectorOperations):
         bits = int(self._rng.choice([0, 16, 3, 5]))
         step = int(self._rng.choice([1, 2, 3])) if bits in (3, 5) else 1
         low = -(1 << bits >> 1) * step if signed and analog else 0
-        cut = int(self._rng.integers(1, _ROWS))
-        tiles = [
-            Tile(0, k, _COLUMNS * negative, k, rows, 0, _COLUMNS, 0, bool(negative))
-            for k, rows in ((0, cut), (cut, _ROWS - cut))
-            for negative in range(1 + signed)
-        ]
+        copies = int(self._rng.choice([1, 2]))
+        block = ((_ROWS, _COLUMNS), (_ROWS // 2 + 1, _COLUMNS // 2 + 1))[self._rng.integers(2)]
+        tiles = self._tiles(block, range(1 + signed), copies)
         coefficient = int(self._rng.choice([1, -4, 1 << 12]))
         return Matrix(
             self._core,
@@ -152,7 +154,20 @@ class _Maker(VectorOperations):
             int(self._rng.choice([0, -3])),
             analog,
             1 << 30,
+            *block,
+            copies,
         )
+
+    def _tiles(self, block: tuple[int, int], signs: range, copies: int) -> Iterator[Tile]:
+        """Each diagonal block in two row blocks, if it is high enough; every copy on its array."""
+        cut = int(self._rng.integers(1, block[0]))
+        for k0, n in zip(range(0, _ROWS, block[0]), range(0, _COLUMNS, block[1]), strict=True):
+            height, width = min(block[0], _ROWS - k0), min(block[1], _COLUMNS - n)
+            cuts = (0, cut, height) if cut < height else (0, height)
+            for (k, end), negative, copy in product(pairwise(cuts), signs, range(copies)):
+                col = _COLUMNS * negative + n
+                place = (copy, k0 + k, col, k0 + k, end - k, n, width)
+                yield Tile(*place, 0, bool(negative), copy)
 
     def _random_operation(self) -> None:
         choices: tuple[Callable[[], None], ...] = (

@@ -19,7 +19,7 @@ from imcc.isa import ElementType, Instruction, Space, StreamState
 from imcc.isa.instructions import Accumulate, Mvm, Recv, Requant, Send
 
 from ...ir.graph import Node
-from ...ir.ops.quantized import QMatMul
+from ...ir.ops.quantized import QConv, QMatMul
 from ...ir.ops.tiled import Tiled
 from ...mapping.plan import Shard
 from ...schedule.scratch import row_axis, rows_of, windows_per_row
@@ -175,9 +175,10 @@ class _Streams:
     def source(self, view: View, shard: Shard) -> tuple[int, int]:
         """Register of the input vectors of a shard, and the number of axes in one vector."""
         node, band = self._block.task.node, self._band
-        windows, vector = _geometry(node, view, shard)
-        base = view.base + shard.c0 * vector[-1][1]
-        row_step = 0
+        channels = channel_axis(node)
+        view = view.narrow(channels, shard.c0, shard.c1 - shard.c0)
+        windows, vector = _geometry(node, view, channels)
+        base, row_step = view.base, 0
         if row_axis(node) is not None:
             (_, row_step), *rest = windows
             windows = ((band.rows, row_step), *rest)
@@ -235,16 +236,18 @@ class _Streams:
 
 
 def channel_axis(node: Node) -> int:
-    """The axis of the result that a product's output channels lie along."""
+    """The axis of input and result that a product's channels lie along."""
     return node.result.type.rank - 1 if isinstance(product_of(node.op), QMatMul) else 1
 
 
-def _geometry(node: Node, view: View, shard: Shard) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:
-    """Axes over the windows of the input, and axes over one input vector, channel last."""
-    window = window_of(node)
+def _geometry(node: Node, view: View, channels: int) -> tuple[tuple[Axis, ...], tuple[Axis, ...]]:
+    """Axes over the windows of the input, and axes over one input vector.
+
+    The channel comes last in a vector, but first where there are groups (`shard_weights`).
+    """
+    window, channel = window_of(node), view.axes([channels])
     if window is None:
-        *outer, channel = range(1, len(view.shape))
-        return view.axes(outer), ((shard.c1 - shard.c0, view.strides[channel]),)
+        return view.axes(range(1, channels)), channel
     strides = view.strides[2:]
     windows = tuple(
         (count, step * stride)
@@ -256,4 +259,6 @@ def _geometry(node: Node, view: View, shard: Shard) -> tuple[tuple[Axis, ...], t
         (count, step * stride)
         for count, step, stride in zip(window.kernel, window.dilations, strides, strict=True)
     )
-    return windows, (*taps, (shard.c1 - shard.c0, view.strides[1]))
+    product = product_of(node.op)
+    grouped = isinstance(product, QConv) and product.group > 1
+    return windows, (*channel, *taps) if grouped else (*taps, *channel)

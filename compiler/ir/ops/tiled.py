@@ -14,10 +14,11 @@ from math import prod
 import numpy as np
 from numpy.typing import NDArray
 
-from imcc.isa.matrix import Matrix, Tile
+from imcc.isa.matrix import Matrix
+from imcc.isa.planes import Planes, row_edges
 
 from ...mapping.adc import convert
-from ...mapping.encoding import Levels, Weights, levels
+from ...mapping.encoding import BlockWeights, Levels, Weights, block_planes, code_of
 from ...mapping.plan import MatrixPlan, Region, Shard
 from ..op import Array, Op, Stage, op
 from ..sketch import thinned
@@ -62,11 +63,14 @@ class Tiled(Op):
         zero = 0 if quant is None else quant.zero_point[0]
         bias = inputs[2] if len(inputs) == 3 else 0
         total = (self._fold(w, zero) << self.product.shift) + bias
-        parts = [(s, levels(s.matrix, shard_weights(self.product, w, s))) for s in self.plan.shards]
+        parts = [(s, self._planes(s, w)) for s in self.plan.shards]
         chunks = [
             self._chunk(chunk, types[1], zero, parts, total) for chunk in self._chunks(x, types[1])
         ]
         return np.concatenate(chunks)
+
+    def _planes(self, shard: Shard, w: Weights) -> Planes:
+        return block_planes(code_of(shard.matrix), shard_weights(self.product, w, shard))
 
     def _fold(self, w: Weights, zero: int) -> NDArray[np.int64]:
         """What the zero point of the input adds to every accumulator: padding is zero point."""
@@ -83,7 +87,7 @@ class Tiled(Op):
         x: Array,
         weight: TensorType,
         zero: int,
-        parts: Sequence[tuple[Shard, tuple[Levels, ...]]],
+        parts: Sequence[tuple[Shard, Planes]],
         total: NDArray[np.int64],
     ) -> Array:
         if isinstance(self.product, QMatMul):
@@ -92,34 +96,58 @@ class Tiled(Op):
             gathered, shape = _gather(self.product, x, weight, zero)
         sums = np.repeat(total[:, np.newaxis].astype(np.float64), gathered.shape[-1], axis=1)
         for shard, cells in parts:
-            vectors = gathered[:, shard.c0 : shard.c1].reshape(shard.matrix.rows, -1)
+            vectors = gathered[:, shard.c0 : shard.c1]
+            if _has_groups(self.product):
+                vectors = vectors.swapaxes(0, 1)
+            vectors = vectors.reshape(shard.matrix.rows, -1)
             products = crossbar_product(shard.matrix, cells, vectors)
             sums[shard.n0 : shard.n1] += products * (1 << self.product.shift)
         result = sums.astype(np.int32).reshape(len(total), *shape)
         return np.moveaxis(result, 0, -1 if isinstance(self.product, QMatMul) else 1)
 
 
-def shard_weights(product: Product, weight: Weights, region: Region) -> Weights:
-    """The weight matrix [K, N] of a region of a product.
+def shard_weights(product: Product, weight: Weights, region: Region) -> BlockWeights:
+    """The weight matrix of a region of a product.
 
-    Rows are (kernel taps, input channel), the channel fastest. Weights between channels and
-    outputs of different groups are zero.
+    Rows are (kernel taps, input channel), the channel fastest. In a grouped convolution they are
+    (input channel, kernel taps), the channel slowest, so that the rows of a run of groups follow
+    each other; the weights between different groups of one run are zero.
     """
     if isinstance(product, QMatMul):
-        return weight[region.c0 : region.c1, region.n0 : region.n1]
+        return BlockWeights.dense(weight[region.c0 : region.c1, region.n0 : region.n1])
     outputs, per_group = weight.shape[:2]
     kernels = weight.reshape(outputs, per_group, -1)
-    if product.group == 1:
-        # A sketch changes along no output: one column stands for all of them.
-        shown = thinned(kernels[region.n0 : region.n1, region.c0 : region.c1])
-        columns = np.ascontiguousarray(shown.transpose(2, 1, 0)).reshape(-1, len(shown))
-        return np.broadcast_to(columns, (len(columns), region.n1 - region.n0))
-    n = np.arange(region.n0, region.n1)
-    group = n // (outputs // product.group)
-    c = np.arange(region.c0, region.c1)[:, np.newaxis] - group * per_group
-    inside = (c >= 0) & (c < per_group)
-    chosen = kernels[n, np.where(inside, c, 0)] * inside[..., np.newaxis].astype(np.int8)
-    return np.ascontiguousarray(chosen.transpose(2, 0, 1)).reshape(-1, len(n))
+    if _has_groups(product):
+        return _grouped_weights(kernels, outputs // product.group, region)
+    # A sketch changes along no output: one column stands for all of them.
+    shown = thinned(kernels[region.n0 : region.n1, region.c0 : region.c1])
+    columns = np.ascontiguousarray(shown.transpose(2, 1, 0)).reshape(-1, len(shown))
+    return BlockWeights.dense(np.broadcast_to(columns, (len(columns), region.n1 - region.n0)))
+
+
+def _has_groups(product: Product) -> bool:
+    return isinstance(product, QConv) and product.group > 1
+
+
+def _grouped_weights(kernels: Weights, group_outputs: int, region: Region) -> BlockWeights:
+    """Runs of groups, or a part of one group, of kernels [outputs, channels of a group, taps]."""
+    outputs, per_group, taps = region.n1 - region.n0, kernels.shape[1], kernels.shape[2]
+    rows = (region.c1 - region.c0) * taps
+    if outputs % group_outputs or (region.c1 - region.c0) * group_outputs != outputs * per_group:
+        first = region.c0 - region.n0 // group_outputs * per_group
+        part = kernels[region.n0 : region.n1, first : first + region.c1 - region.c0]
+        return BlockWeights.dense(part.transpose(1, 2, 0).reshape(rows, outputs))
+    run = region.block_cols // group_outputs
+    count = -(-outputs // region.block_cols)
+    repeated = kernels.strides[0] == 0  # a sketch: all groups are equal
+    blocks = np.zeros((1 if repeated else count, run, per_group, taps, run, group_outputs), np.int8)
+    own = kernels[region.n0 : region.n0 + blocks.shape[0] * region.block_cols][:outputs]
+    own = own.reshape(-1, group_outputs, per_group, taps).transpose(0, 2, 3, 1)
+    for index in range(run):
+        groups = own[index::run]
+        blocks[: len(groups), index, :, :, index] = groups
+    flat = blocks.reshape(len(blocks), run * per_group * taps, region.block_cols)
+    return BlockWeights(np.broadcast_to(flat, (count, *flat.shape[1:])), rows, outputs)
 
 
 def _gather(
@@ -136,56 +164,55 @@ def _gather(
 
 
 def crossbar_product(
-    matrix: Matrix, cells: Sequence[Levels], vectors: NDArray[np.uint8]
+    matrix: Matrix, cells: Planes, vectors: NDArray[np.uint8]
 ) -> NDArray[np.float64]:
-    """Accumulators [N, M] of a matrix for input vectors [K, M]: integers held in float64.
-
-    `cells` are the levels of the matrix's tiles, in their order.
-    """
-    result = np.zeros((matrix.cols, vectors.shape[1]))
-    result += matrix.center * vectors.sum(axis=0, dtype=np.int64)
-    for k in sorted({tile.k for tile in matrix.tiles}):
-        block = [(t, c) for t, c in zip(matrix.tiles, cells, strict=True) if t.k == k]
-        tiles = [tile for tile, _ in block]
-        stacked = np.concatenate([part for _, part in block], axis=1)
-        driven = vectors[k : k + tiles[0].rows]
-        width = max(1, _SUMS // stacked.shape[1])
+    """Accumulators [N, M] of a matrix for input vectors [K, M]: integers held in float64."""
+    blocks, rows, cols = matrix.stack
+    stack = np.zeros((blocks, rows, vectors.shape[1]), np.uint8)
+    stack.reshape(blocks * rows, -1)[: matrix.rows] = vectors
+    result = np.zeros((blocks, cols, vectors.shape[1]))
+    result += matrix.center * stack.sum(axis=1, dtype=np.int64, keepdims=True)
+    signs = [plane for plane in (cells.positive, cells.negative) if plane is not None]
+    width = max(1, _SUMS // (len(signs) * len(matrix.slices) * blocks * cols))
+    for k, end in pairwise([*row_edges(matrix), rows]):
+        block = np.stack([plane[:, :, k:end] for plane in signs])
         for start in range(0, vectors.shape[1], width):
-            span = slice(start, start + width)
-            _add_block(matrix, tiles, stacked, driven[:, span], result[:, span])
-    return result
+            span = np.s_[:, :, start : start + width]
+            _add_block(matrix, block, stack[:, k:end][span], result[span])
+    return result.reshape(blocks * cols, -1)[: matrix.cols]
 
 
 def _add_block(
     matrix: Matrix,
-    tiles: Sequence[Tile],
-    stacked: Levels,
+    block: Levels,
     driven: NDArray[np.uint8],
     result: NDArray[np.float64],
 ) -> None:
-    """Drive one row block with every input step and add what its converters give."""
+    """Drive one row block with every input step and add what its converters give.
+
+    `block` are levels [sign, slice, diagonal block, rows, columns], `driven` [diagonal block,
+    rows, M], `result` [diagonal block, columns, M].
+    """
     mask = (1 << matrix.step_bits) - 1
-    exact = _exact_type(matrix, stacked)
-    columns = np.ascontiguousarray(stacked.T).astype(exact)
+    exact = _exact_type(matrix, block)
+    columns = np.ascontiguousarray(block.swapaxes(-1, -2)).astype(exact)
     total = np.zeros(result.shape, exact)
     for shift in range(0, matrix.input_bits, matrix.step_bits):
         sums = columns @ ((driven >> shift) & mask).astype(exact)
-        for tile, value in _conversions(matrix, tiles, sums):
-            worth = matrix.slices[tile.slice].coefficient * (-1 if tile.negative else 1)
-            codes = convert(value, matrix.adcs[tile.slice])
-            total[tile.n : tile.n + tile.cols] += float(worth << shift) * codes
+        for index, sign, value in _conversions(matrix, sums):
+            worth = sign * matrix.slices[index].coefficient
+            total += float(worth << shift) * convert(value, matrix.adcs[index])
     result += total
 
 
-def _exact_type(matrix: Matrix, stacked: Levels) -> type[np.floating]:
+def _exact_type(matrix: Matrix, block: Levels) -> type[np.floating]:
     """The narrowest float type that is exact for sums, conversions, shifts and additions.
 
     A converted sum differs from the sum by less than a step.
     """
-    largest = int(stacked.sum(axis=0, dtype=np.int64).max(initial=0))
+    largest = int(block.sum(axis=-2, dtype=np.int64).max(initial=0))
     largest += max(adc.step for adc in matrix.adcs)
-    signs = 2 if any(tile.negative for tile in matrix.tiles) else 1
-    worth = signs * sum(abs(piece.coefficient) for piece in matrix.slices)
+    worth = len(block) * sum(abs(piece.coefficient) for piece in matrix.slices)
     reach = worth * largest * ((1 << matrix.input_bits) - 1)
     reach += max(abs(adc.low) for adc in matrix.adcs)
     powers = all(adc.step & (adc.step - 1) == 0 for adc in matrix.adcs)
@@ -193,15 +220,11 @@ def _exact_type(matrix: Matrix, stacked: Levels) -> type[np.floating]:
 
 
 def _conversions(
-    matrix: Matrix, tiles: Sequence[Tile], sums: NDArray[np.floating]
-) -> Iterator[tuple[Tile, NDArray[np.floating]]]:
-    """Each conversion of a row block: the tile that it counts for, and the sums converted."""
-    edges = np.cumsum([0, *(tile.cols for tile in tiles)])
-    parts = [sums[low:high] for low, high in pairwise(edges)]
-    if not matrix.subtract_analog:
-        yield from zip(tiles, parts, strict=True)
-        return
-    negative = {(t.n, t.slice): part for t, part in zip(tiles, parts, strict=True) if t.negative}
-    for tile, part in zip(tiles, parts, strict=True):
-        if not tile.negative:
-            yield tile, part - negative[tile.n, tile.slice]
+    matrix: Matrix, sums: NDArray[np.floating]
+) -> Iterator[tuple[int, int, NDArray[np.floating]]]:
+    """Each conversion of a row block: slice, sign of what is converted, and the sums."""
+    if matrix.subtract_analog:
+        sums = sums[:1] - sums[1:]
+    for sign, parts in zip((1, -1), sums, strict=False):
+        for index, value in enumerate(parts):
+            yield index, sign, value

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imcc.compiler.mapping.adc import Columns, choose, convert, is_lossless
-from imcc.compiler.mapping.encoding import levels
+from imcc.compiler.mapping.adc import Columns, choose, convert
+from imcc.compiler.mapping.encoding import BlockWeights, block_planes, code_of
 from imcc.compiler.mapping.options import AdcPolicy
 from imcc.compiler.mapping.partition import Place, cut
+from imcc.isa.bound import column_sums, is_lossless
 from imcc.isa.matrix import Adc
 from imcc.isa.target import load_target
 
@@ -114,7 +115,9 @@ def test_losslessness_is_proved_by_column_sums(target: str, dense_is_lossless: b
     sparse = np.zeros((120, 8), np.int8)
     sparse[::60] = -1
     for weights, lossless in ((np.full((120, 8), 127, np.int8), dense_is_lossless), (sparse, True)):
-        made = cut(weights, 8, 8, load_target(target), AdcPolicy.COVERING)
+        own = BlockWeights.dense(weights)
+        made = cut(own, 8, 8, load_target(target), AdcPolicy.COVERING)
         matrix = made.matrix(0, [Place(0, 0, 0)] * len(made.shapes))
-        proved = is_lossless(matrix, levels(matrix, weights))
+        sums = column_sums(matrix, block_planes(code_of(matrix), own))
+        proved = is_lossless(matrix, sums)
         assert proved is lossless

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imcc.compiler.mapping.encoding import choose_code, decode, levels, planes
+from imcc.compiler.mapping.encoding import BlockWeights, choose_code, decode, levels, planes
 from imcc.compiler.mapping.options import AdcPolicy
 from imcc.compiler.mapping.partition import Place, cut
 from imcc.isa.matrix import Slice
@@ -73,18 +73,23 @@ def test_levels_fit_their_cells_for_every_weight(encoding: Encoding) -> None:
 @given(
     target=st.sampled_from(TARGETS),
     bits=st.integers(2, 8),
-    rows=st.integers(1, 200),
-    cols=st.integers(1, 40),
+    block=st.tuples(st.integers(1, 200), st.integers(1, 40)),
+    whole=st.integers(0, 3),
     seed=st.integers(0, 1 << 16),
 )
 @settings(max_examples=60, deadline=None)
 def test_decode_gives_the_weights_back(
-    target: str, bits: int, rows: int, cols: int, seed: int
+    target: str, bits: int, block: tuple[int, int], whole: int, seed: int
 ) -> None:
+    rng = np.random.default_rng(seed)
+    last = tuple(int(rng.integers(1, extent + 1)) if whole else extent for extent in block)
     low = -(1 << (bits - 1))
-    weights = np.random.default_rng(seed).integers(low, -low, (rows, cols)).astype(np.int8)
+    blocks = rng.integers(low, -low, (whole + 1, *block)).astype(np.int8)
+    blocks[-1, last[0] :], blocks[-1, :, last[1] :] = 0, 0
+    weights = BlockWeights(blocks, whole * block[0] + last[0], whole * block[1] + last[1])
     made = cut(weights, bits, 8, load_target(target), AdcPolicy.LOSSLESS)
-    matrix = made.matrix(0, [Place(0, 0, 0)] * len(made.shapes))
+    matrix = made.matrix(0, [Place(0, 0, 0)] * len(made.shapes) * 2, copies=2)
+    assert (matrix.stack, matrix.rows, matrix.cols) == (blocks.shape, weights.rows, weights.cols)
     cells = levels(matrix, weights)
     assert all(c.shape == (t.rows, t.cols) for c, t in zip(cells, matrix.tiles, strict=True))
-    np.testing.assert_array_equal(decode(matrix, cells), weights)
+    np.testing.assert_array_equal(decode(matrix, cells), blocks)

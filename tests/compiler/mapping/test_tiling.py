@@ -99,23 +99,39 @@ def test_network_of_all_kinds_of_product_on_every_target(name: str) -> None:
 
 def test_depthwise_channels_are_packed_by_the_rows_of_an_array() -> None:
     tiled = tile(_Net((1, 64, 8, 8)).conv(64, 64, 3, 64).finish(), load_target("isaac"))
-    shards = _op(tiled, "y1").plan.shards
-    assert [shard.c1 - shard.c0 for shard in shards] == [14, 14, 14, 14, 8]  # 14 * 9 <= 128
-    assert all((s.c0, s.c1) == (s.n0, s.n1) for s in shards)
-    assert shards[0].matrix.rows == 126
+    (shard,) = _op(tiled, "y1").plan.shards
+    matrix = shard.matrix
+    assert (matrix.rows, matrix.cols, matrix.stack) == (576, 64, (5, 126, 14))  # 14 * 9 <= 128
+    tiles = [(t.k, t.rows, t.n, t.cols) for t in matrix.tiles if t.slice == 0]
+    assert tiles == [*((126 * i, 126, 14 * i, 14) for i in range(4)), (504, 72, 56, 8)]
+    assert len({tile.array for tile in matrix.tiles}) == 5
 
 
-def test_weights_between_groups_are_zero() -> None:
-    graph = _Net((1, 6, 4, 4)).conv(9, 6, 1, 3).finish()
+def test_depthwise_layer_larger_than_a_core_is_cut_in_ranges_of_runs() -> None:
+    graph = _Net((1, 64, 8, 8)).conv(64, 64, 3, 64).finish()
+    tiled = tile(graph, _chip(4, 3, "isaac"))  # an array holds two runs beside each other
+    tiled.verify()
+    ranges = [(s.core, s.c0, s.c1, s.n0, s.n1) for s in _op(tiled, "y1").plan.shards]
+    assert ranges == [(0, 0, 64, 0, 64)]
+    tiled = tile(graph, _chip(4, 2, "isaac"))
+    tiled.verify()
+    ranges = [(s.core, s.c0, s.c1, s.n0, s.n1) for s in _op(tiled, "y1").plan.shards]
+    assert ranges == [(0, 0, 42, 0, 42), (1, 42, 64, 42, 64)]
+    x = {"x": np.random.default_rng(1).normal(30, 20, (2, 64, 8, 8)).astype(np.float32)}
+    np.testing.assert_array_equal(evaluate(tiled.graph, x)["out"], evaluate(graph, x)["out"])
+
+
+def test_rows_of_a_grouped_convolution_have_the_channel_slowest() -> None:
+    graph = _Net((1, 6, 4, 4)).conv(9, 6, 3, 3).finish()
     op, weight = graph.nodes[1].op, graph.constants["w1"]
     assert isinstance(op, QConv)
     shard = tile(graph, load_target("isaac")).products().__next__()[1].plan.shards[0]
     matrix = shard_weights(op, weight, shard)
-    expected = np.zeros((6, 9), np.int8)
+    expected = np.zeros((1, 54, 9), np.int8)
     for group in range(3):
-        rows, cols = slice(2 * group, 2 * group + 2), slice(3 * group, 3 * group + 3)
-        expected[rows, cols] = weight[cols, :, 0, 0].T
-    np.testing.assert_array_equal(matrix, expected)
+        rows, cols = slice(18 * group, 18 * group + 18), slice(3 * group, 3 * group + 3)
+        expected[0, rows, cols] = weight[cols].reshape(3, 18).T
+    np.testing.assert_array_equal(matrix.blocks, expected)
 
 
 def test_rows_of_a_convolution_are_taps_with_the_channel_fastest() -> None:
@@ -124,7 +140,9 @@ def test_rows_of_a_convolution_are_taps_with_the_channel_fastest() -> None:
     assert isinstance(op, QConv)
     shard = replace(_op(tile(graph, load_target("isaac")), "y1").plan.shards[0], c0=1, c1=3)
     matrix = shard_weights(op, weight, shard)
-    np.testing.assert_array_equal(matrix[2 * 5 + 1], weight[:, 2, 1, 2])  # tap (1, 2), channel 2
+    np.testing.assert_array_equal(
+        matrix.blocks[0, 2 * 5 + 1], weight[:, 2, 1, 2]
+    )  # tap (1, 2), channel 2
 
 
 def test_product_goes_to_the_next_core_when_the_first_is_full() -> None:

@@ -15,6 +15,6 @@
 // CHECK-SAME: plan = {home = 0 : i64, shards = [{core = 0 : i64, c0 = 0 : i64, c1 = 3 : i64, n0 = 0 : i64, n1 = 2 : i64
 // CHECK-SAME: slices = [{bits = 4 : i64, coefficient = 1 : i64}, {bits = 3 : i64, coefficient = 16 : i64}]
 // CHECK-SAME: adcs = [{bits = 10 : i64, low = -512 : i64, step = 1 : i64}
-// CHECK-SAME: {array = 0 : i64, row = 0 : i64, col = 2 : i64, k = 0 : i64, rows = 3 : i64, n = 0 : i64, cols = 2 : i64, slice = 1 : i64, negative = false}
-// CHECK-SAME: {array = 0 : i64, row = 3 : i64, col = 2 : i64, k = 0 : i64, rows = 3 : i64, n = 0 : i64, cols = 2 : i64, slice = 1 : i64, negative = true}
-// CHECK-SAME: subtract_analog = true, bound = 32385 : i64
+// CHECK-SAME: {array = 0 : i64, row = 0 : i64, col = 2 : i64, k = 0 : i64, rows = 3 : i64, n = 0 : i64, cols = 2 : i64, slice = 1 : i64, negative = false, copy = 0 : i64}
+// CHECK-SAME: {array = 0 : i64, row = 3 : i64, col = 2 : i64, k = 0 : i64, rows = 3 : i64, n = 0 : i64, cols = 2 : i64, slice = 1 : i64, negative = true, copy = 0 : i64}
+// CHECK-SAME: subtract_analog = true, bound = 32385 : i64, block_rows = 3 : i64, block_cols = 2 : i64, copies = 1 : i64
