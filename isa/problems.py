@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import TypeGuard, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -66,10 +67,15 @@ def _short(value: object) -> str:
 def _keys(model: type[BaseModel], path: KeyPath) -> list[str]:
     for part in path:
         inner = model.model_fields[part].annotation
-        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+        tables = [t for t in (inner, *get_args(inner)) if _is_table(t)]
+        if not tables:
             return []
-        model = inner
+        (model,) = tables
     return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _is_table(annotation: object) -> TypeGuard[type[BaseModel]]:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _position(problem: Problem, toml: TomlLines | None) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """Target descriptions: what a chip is, in numbers, each with its source.
 
 A target is a TOML file (`imcc.target/1`). Units are in the key: `_ns`, `_pj`, `_kib`, `_mhz`.
-Unknown keys and impossible values are errors; nothing has a silent default.
+Unknown keys and impossible values are errors; nothing has a silent default. What may be left out:
+`core.issue_window` is then 1, and without the tables `leakage` and `area` neither is reported.
 """
 
 from __future__ import annotations
@@ -68,11 +69,16 @@ class Chip(_Table):
 
 
 class Core(_Table):
-    """What one core has besides its arrays."""
+    """What one core has besides its arrays.
+
+    `issue_window` instructions of a core can be under way at a time; with 1 each begins when the
+    one before has ended.
+    """
 
     arrays: int = Field(ge=1, le=1 << 16)
     local_memory_kib: int = Field(ge=1, le=1 << 20)
     vector_lanes: int = Field(ge=1, le=4096)
+    issue_window: int = Field(default=1, ge=1, le=64)
 
     @property
     def local_memory_bytes(self) -> int:
@@ -106,7 +112,7 @@ class Numerics(_Table):
 
 
 class Timing(_Table):
-    """Times for the first-order cycle count."""
+    """Times for the cycle count."""
 
     clock_mhz: Positive
     t_step_ns: Positive
@@ -119,7 +125,7 @@ class Timing(_Table):
 
 
 class Energy(_Table):
-    """Energies for the first-order energy count."""
+    """Energies of what instructions do."""
 
     e_adc_pj: NotNegative
     e_row_step_pj: NotNegative
@@ -130,6 +136,28 @@ class Energy(_Table):
     e_global_byte_pj: NotNegative
     e_noc_byte_pj: NotNegative
     e_write_cell_pj: NotNegative
+
+
+class Leakage(_Table):
+    """Power that is drawn all the time: of one array, one converter, what else a core has."""
+
+    array_mw: NotNegative
+    adc_mw: NotNegative
+    local_memory_mw: NotNegative
+    vector_unit_mw: NotNegative
+    router_mw: NotNegative
+    global_memory_mw: NotNegative
+
+
+class Area(_Table):
+    """Silicon: of one array, one converter, what else a core has, and the global memory."""
+
+    array_mm2: NotNegative
+    adc_mm2: NotNegative
+    local_memory_mm2: NotNegative
+    vector_unit_mm2: NotNegative
+    router_mm2: NotNegative
+    global_memory_mm2: NotNegative
 
 
 class Target(_Table):
@@ -149,12 +177,14 @@ class Target(_Table):
     numerics: Numerics
     timing: Timing
     energy: Energy
+    leakage: Leakage | None = None
+    area: Area | None = None
     sources: dict[str, str]
 
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces, ASCII; equal targets give equal text."""
         return json.dumps(
-            self.model_dump(mode="json", by_alias=True),
+            self.model_dump(mode="json", by_alias=True, exclude_none=True),
             sort_keys=True,
             separators=(",", ":"),
             ensure_ascii=True,

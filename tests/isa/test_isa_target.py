@@ -42,8 +42,10 @@ def test_derived_sizes() -> None:
 
 def test_numbers_that_two_sources_give_agree() -> None:
     isaac, puma = load_target("isaac"), load_target("puma")
-    # 8 bits at 0.25 mW a bit (PUMA) against 2 mW at 1.2 GS/s (ISAAC)
-    assert puma.energy.e_adc_pj == pytest.approx(isaac.energy.e_adc_pj, rel=0.07)
+    # 8 bits at 0.225 mW a bit and 0.025 mW that leak (PUMA) against 2 mW at 1.2 GS/s (ISAAC)
+    assert puma.leakage is not None
+    picojoule = puma.energy.e_adc_pj + puma.leakage.adc_mw * puma.timing.t_adc_ns
+    assert picojoule == pytest.approx(isaac.energy.e_adc_pj, rel=0.07)
     assert isaac.energy.e_adc_pj == pytest.approx(2.0 / 1.2, rel=1e-3)
     dcim = load_target("dcim22")
     rows, columns = dcim.array.rows, dcim.array.cols
@@ -72,25 +74,25 @@ t.toml: 7 problems
 t.toml:12:10: core.arrays is 0; it should be greater than or equal to 1
    12 | arrays = 0
       |          ^
-t.toml:16:2: 'rows' is missing from [array]
-   16 | [array]
+t.toml:17:2: 'rows' is missing from [array]
+   17 | [array]
       |  ^^^^^
-t.toml:17:1: unknown key 'rowz' in [array]; did you mean 'rows'?
-   17 | rowz = 32
+t.toml:18:1: unknown key 'rowz' in [array]; did you mean 'rows'?
+   18 | rowz = 32
       | ^^^^
-t.toml:25:8: adc.bits is '8'; it should be a valid integer
-   25 | bits = "8" # text
+t.toml:26:8: adc.bits is '8'; it should be a valid integer
+   26 | bits = "8" # text
       |        ^^^
-t.toml:35:12: timing.t_adc_ns is inf; it should be a finite number
-   35 | t_adc_ns = inf
+t.toml:36:12: timing.t_adc_ns is inf; it should be a finite number
+   36 | t_adc_ns = inf
       |            ^^^
-t.toml:43:12: [energy] has no source for e_adc_pj, e_row_step_pj, e_array_step_pj, \
+t.toml:44:12: [energy] has no source for e_adc_pj, e_row_step_pj, e_array_step_pj, \
 e_shift_add_pj, e_vector_op_pj, e_local_byte_pj, e_global_byte_pj, e_noc_byte_pj, \
 e_write_cell_pj; add 'energy' or '"energy.e_adc_pj"' to [sources]
-   43 | e_adc_pj = 1.0
+   44 | e_adc_pj = 1.0
       |            ^^^
-t.toml:60:1: source 'enrgy' names no number of this file; did you mean 'energy'?
-   60 | enrgy = "assumed: round numbers, so that expected energies can be worked out by hand"
+t.toml:77:1: source 'enrgy' names no number of this file; did you mean 'energy'?
+   77 | enrgy = "assumed: round numbers, so that expected energies can be worked out by hand"
       | ^^^^^"""
     )
 
@@ -118,10 +120,31 @@ def test_single_problems(tmp_path: Path, old: str, new: str, message: str) -> No
     assert message in refusal(tmp_path, TINY.replace(old, new, 1))
 
 
+def test_what_may_be_left_out(tmp_path: Path) -> None:
+    """A chip without figures for leakage and area, whose cores finish each instruction first."""
+    text = TINY.replace("issue_window = 4\n", "")
+    for table in ("leakage", "area"):
+        start = text.index(f"[{table}]")
+        text = text[:start] + text[text.index("[", start + 1) :]
+        text = "".join(line for line in text.splitlines(True) if not line.startswith(f"{table} = "))
+    path = tmp_path / "t.toml"
+    path.write_text(text, encoding="utf-8")
+    target = load_target(path)
+    assert (target.core.issue_window, target.leakage, target.area) == (1, None, None)
+    assert Target.from_json(target.to_json()) == target
+
+
+def test_optional_tables_are_checked_too(tmp_path: Path) -> None:
+    text = TINY.replace("array_mm2 = 0.001", "array_mn2 = 0.001")
+    assert "unknown key 'array_mn2' in [area]; did you mean 'array_mm2'?" in refusal(tmp_path, text)
+    unsourced = TINY.replace('leakage = "assumed', '# leakage = "assumed')
+    assert "[leakage] has no source for array_mw" in refusal(tmp_path, unsourced)
+
+
 def test_wrong_syntax_is_shown(tmp_path: Path) -> None:
     text = TINY.replace("rows = 32\ncols", "rows = = 32\ncols")
     assert refusal(tmp_path, text) == (
-        "t.toml:17:8: not valid TOML: Invalid value\n   17 | rows = = 32\n      |        ^"
+        "t.toml:18:8: not valid TOML: Invalid value\n   18 | rows = = 32\n      |        ^"
     )
     assert "not valid TOML" in refusal(tmp_path, "a = [")
 
@@ -141,7 +164,7 @@ def test_multi_line_strings_do_not_move_places(tmp_path: Path) -> None:
     text = TINY.replace(
         'description = "A chip', 'description = """\nrows = 1\n[array]\n""" # "A chip'
     ).replace("rows = 32\ncols", "rows = 1\ncols")
-    assert "t.toml:20:8: array.rows is 1" in refusal(tmp_path, text)
+    assert "t.toml:21:8: array.rows is 1" in refusal(tmp_path, text)
 
 
 def test_unknown_names_get_a_hint() -> None:
