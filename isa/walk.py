@@ -8,10 +8,11 @@ from the operations yielded here.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
+from operator import itemgetter
 
 from .errors import ValidationError
 from .fields import ElementType, Role, Rounding, Space
@@ -97,7 +98,7 @@ def walk(core: int, code: tuple[Instruction, ...]) -> Iterator[Operation]:
     """
     registers: dict[int, StreamState] = {}
     stage: OutputStage | None = None
-    for pc in _program_counters(core, code):
+    for pc in program_counters(core, code):
         match code[pc]:
             case Nop() | Loop():
                 continue
@@ -147,7 +148,9 @@ def interleave(program: Program) -> Iterator[Operation | Exchange]:
             waiting[core] = blocked
         yield from _release(core, waiting, walks, ready)
     if waiting:
-        raise ValidationError(_deadlock(waiting))
+        raise ValidationError(
+            deadlock_message((o.core, o.pc, o.instruction) for o in waiting.values())
+        )
 
 
 def _release(
@@ -183,18 +186,22 @@ def _all_at_one_barrier(waiting: Mapping[int, Operation]) -> bool:
     return len(tags) == 1 and all(isinstance(i, Barrier) for i in instructions)
 
 
-def _deadlock(waiting: Mapping[int, Operation]) -> str:
+def deadlock_message(waiting: Iterable[tuple[int, int, Instruction]]) -> str:
+    """Tell which cores wait for ever: core, index and instruction of each."""
     waits = "; ".join(
-        f"core {core} at {operation.pc}: {operation.instruction}"
-        for core, operation in sorted(waiting.items())
+        f"core {core} at {pc}: {instruction}"
+        for core, pc, instruction in sorted(waiting, key=itemgetter(0))
     )
     return f"deadlock: these cores wait for each other, or for a core that has ended: {waits}"
 
 
-def _program_counters(core: int, code: tuple[Instruction, ...]) -> Iterator[int]:
-    """Yield the index of each instruction executed, loops played out (without recursion)."""
+def program_counters(core: int, code: tuple[Instruction, ...], start: int = 0) -> Iterator[int]:
+    """Yield the index of each instruction executed, loops played out (without recursion).
+
+    `start` must lie outside of loops.
+    """
     frames: list[tuple[int, int, int]] = []  # first, behind last, iterations left
-    pc = 0
+    pc = start
     while True:
         while frames and pc == frames[-1][1]:
             first, end, left = frames.pop()

@@ -7,7 +7,7 @@ from .decode import Probe
 from .errors import MachineError
 from .golden import Comparison, compare
 from .machine import Machine
-from .timing import LayerCost, Profile, profile
+from .timing import LayerCost, Profile, Timeline, profile, timeline
 from .trace import Trace, TraceLine, trace
 
 __all__ = [
@@ -18,9 +18,11 @@ __all__ = [
     "MachineError",
     "Probe",
     "Profile",
+    "Timeline",
     "Trace",
     "TraceLine",
     "compare",
     "profile",
+    "timeline",
     "trace",
 ]

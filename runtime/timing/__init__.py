@@ -1,53 +1,94 @@
-"""First-order cycles and energy of a program, from its target's numbers and without data.
+"""Time and energy of a program on its target, simulated without data.
 
-Control flow does not depend on data, so `profile` walks the operations of a program and adds up
-what each does. All numbers come from `timing` and `energy` of the target. Every operation takes
-a whole number of cycles:
+Control flow does not depend on data, so `profile` plays the instructions of all cores through,
+in one order of time and in whole cycles. All numbers come from the target.
 
-    mvm         ceil(windows / copies) * steps * (time of one input step, see `product`)
+Issue. A core fetches its instructions in order and issues at most one a cycle. `stream`, `dim`,
+`step`, `setq`, `loop` (once, not an iteration) and `nop` take a cycle of issue and nothing else.
+Any other instruction issues in the first cycle in which
+  - all older ones of the core have issued,
+  - fewer than `core.issue_window` of them are under way,
+  - its unit is free; for `mvm` and `write`: their arrays are,
+  - no older one under way writes what it reads or writes, or reads what it writes. Compared are
+    the bounding ranges of streams, in local and in global memory.
+With a window of 1 each begins when the one before has ended.
+
+Units. Every instruction holds its unit from issue to end; a unit has no queue.
+
+    arrays      mvm: ceil(windows / copies) * steps * (time of one input step, see `product`) of
+                the arrays of its matrix; write: rows * t_write_row_ns of one array; other arrays
+                go on
     vector      ceil(elements / vector_lanes); `softmax` passes four times over its elements:
                 maximum, look-up, sum and quotient; `norm` three times: sum, squares, quotient;
                 `max` and `sum` count the elements they read, `dot` its products
-    host        nothing: what the host computes is no work of the chip, and its time is not known
-    gather      bytes written / global_bytes_per_cycle, or local_ where the table is local
-    load/store  bytes written / global_bytes_per_cycle
-    copy/fill   bytes written / local_bytes_per_cycle (read and write ports work side by side)
-    exchange    bytes sent / noc_bytes_per_cycle + hops * noc_hop_cycles
-    write       rows * t_write_row_ns
+    dma engine  load, store, gather from global memory: has no speed of its own
+    port        copy, fill, gather from local memory: nothing but the port of the local memory
+    network     one port out and one in a core: bytes / noc_bytes_per_cycle + hops * noc_hop_cycles
 
-One input step of a product drives all its arrays together. An array needs one read for each
-group of rows that is driven with the same part of the input; reads of one array follow each
-other, and each takes
+Memories. All bytes that an instruction reads and writes in local memory pass the port of its
+core, local_bytes_per_cycle; all bytes in global memory (also those of tables and constants that
+`mvm`, `write` and the vector unit read there) pass the one global memory of the chip,
+global_bytes_per_cycle. Each takes an instruction's bytes in one piece, a whole number of cycles,
+from its start on, and in order of these starts; on equal cycles the core with the lower number
+is first. An instruction ends when its unit is ready and all its bytes have passed.
 
-    max(t_step_ns, ceil(columns converted / per_array) * t_adc_ns)
+Network. A send and its recv start when both have issued and every link between the cores is
+free, take bytes / noc_bytes_per_cycle of all links together, and end together, hops *
+noc_hop_cycles later. Core c lies at row ``c // mesh_cols`` and column ``c % mesh_cols`` of the
+mesh; routes go along the row and then along the column. Transfers get links in the order in
+which they are ready. Sends and receives find each other by both cores and tag, in order.
 
-The operations of a core follow each other. A send and the recv it meets start when both cores
-are there and end together; core c lies at row ``c // mesh_cols`` and column ``c % mesh_cols``
-of the mesh, hops are counted along rows and columns. A barrier aligns the clocks of all cores.
+Waiting. A barrier waits until all that is under way on its core has ended, and ends when all
+cores are there. `host` waits in the same way and takes no time: what the host computes is no
+work of the chip. Nothing younger passes either.
+
+Inputs. Each core runs its program once an input. When all of an input has ended on a core, it
+begins with the next one. Cells keep their weights: the writes with which a program begins, up to
+the last one before any other operation, happen before time 0 and are reported apart, one behind
+the other on a core and side by side on different cores. Where a core writes one of these arrays
+again later, all its writes count for every input. Global memory above the constants exists once
+an input, so that only transfers and barriers tie cores together. The latency is the end of the
+first input on the last core, with the others behind it; the interval is the time between the
+ends of the last two.
 
 Energy is the sum over conversions, rows driven a step, array reads, partial sums shifted and
 added, element operations of the vector unit, bytes read and written (bytes sent count once a
 hop) and cells written, each times the energy of one. An operand axis of stride 0 is read once.
+Leakage is the power of all components of the cores of the program and of the global memory,
+times the latency or the interval; other cores are off.
 
-Not counted: contention for global memory and links, memory bandwidth of `mvm` and vector
-operands (they are fetched while the unit works), instruction fetch, leakage, and the digital
-correction by the centre of offset encoding. Writing cells happens once and is reported apart.
+Not counted: fetching instructions from memory, the latency of memories, banks and rows of
+memories, buffers in routers, energy and time of the host, and the digital correction by the
+centre of offset encoding.
 """
 
 from __future__ import annotations
 
 from .costs import costs
+from .layers import LayerCost
+from .power import area_mm2, leakage_mw
 from .product import ProductCost, product_cost
-from .profile import LayerCost, Profile, SetupCost, profile
+from .profile import DEFAULT_INPUTS, Profile, SetupCost, profile
+from .timeline import Slice, Timeline, Track, timeline
+from .usage import CoreUse, ResourceUse
 from .work import Work
 
 __all__ = [
+    "DEFAULT_INPUTS",
+    "CoreUse",
     "LayerCost",
     "ProductCost",
     "Profile",
+    "ResourceUse",
     "SetupCost",
+    "Slice",
+    "Timeline",
+    "Track",
     "Work",
+    "area_mm2",
     "costs",
+    "leakage_mw",
     "product_cost",
     "profile",
+    "timeline",
 ]

@@ -89,33 +89,20 @@ def _uncounted(model: CostModel, operation: Operation) -> Work:
     return Work()
 
 
-@costs(Load, Store)
-def _transfer(model: CostModel, operation: Operation) -> Work:
-    size = _bytes(operation.streams["dst"])
-    cycles = whole_cycles(size / model.target.timing.global_bytes_per_cycle)
-    return _traffic(operation, Work(cycles))
-
-
-@costs(Copy, Fill)
-def _copy(model: CostModel, operation: Operation) -> Work:
-    size = _bytes(operation.streams["dst"])
-    cycles = whole_cycles(size / model.target.timing.local_bytes_per_cycle)
-    return _traffic(operation, Work(cycles))
+@costs(Load, Store, Copy, Fill, Recv)
+def _move(model: CostModel, operation: Operation) -> Work:
+    """Moving has no speed of its own: it takes what its bytes take in the memories."""
+    return _traffic(operation, Work())
 
 
 @costs(Send)
 def _send(model: CostModel, operation: Operation) -> Work:
-    """Time and energy of the network count for the sender."""
+    """Time and energy of the network count for the sender; time as if no link were taken."""
     timing, stream = model.target.timing, operation.streams["src"]
     hops = model.hops(operation.core, _instruction(operation, Send).peer)
     size = stream.count * stream.element.size
     cycles = whole_cycles(size / timing.noc_bytes_per_cycle + hops * timing.noc_hop_cycles)
     return _traffic(operation, Work(cycles, noc_bytes=size * hops))
-
-
-@costs(Recv)
-def _recv(model: CostModel, operation: Operation) -> Work:
-    return _traffic(operation, Work())
 
 
 @costs(Write)
@@ -172,12 +159,9 @@ def _norm(model: CostModel, operation: Operation) -> Work:
 @costs(Gather)
 def _gather(model: CostModel, operation: Operation) -> Work:
     """Of the table, only the rows that are read count."""
-    table, timing = operation.streams["table"], model.target.timing
     size = _bytes(operation.streams["dst"])
-    if table.space is Space.LOCAL:
-        work = Work(whole_cycles(size / timing.local_bytes_per_cycle), local_bytes=size)
-    else:
-        work = Work(whole_cycles(size / timing.global_bytes_per_cycle), global_bytes=size)
+    local = operation.streams["table"].space is Space.LOCAL
+    work = Work(local_bytes=size) if local else Work(global_bytes=size)
     return _traffic(operation, work, ("dst", "src"))
 
 

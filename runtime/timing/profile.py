@@ -3,41 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
-from imcc.isa.instructions import Barrier, Write
 from imcc.isa.program import Program
-from imcc.isa.target import Target
-from imcc.isa.walk import Exchange, Operation, interleave
 
-from .costs import CostModel
+from .critical import critical_path
+from .layers import LayerCost, tallies
+from .power import Parts, area_mm2, leakage_mw
+from .simulator import Simulation
+from .usage import CoreUse, ResourceUse, core_uses, resource_uses
 from .work import Work, energies, energy_pj
 
-UNTRACED = "(no node)"
-"""Name of the layer of instructions that come from no ONNX node."""
-
 _PJ_PER_UJ = 1e6
-
-
-@dataclass(frozen=True)
-class LayerCost:
-    """What the instructions of one layer take for one input.
-
-    `name` joins the ONNX nodes with " + ". `cycles` counts busy cycles, added over cores that
-    work side by side; the first instruction starts at cycle `first` of the program and the last
-    ends at `last`. `bytes_moved` counts bytes read and written, and bytes sent, once a hop.
-    """
-
-    name: str
-    cycles: int
-    first: int
-    last: int
-    energy_pj: float
-    windows: int
-    conversions: int
-    macs: int
-    bytes_moved: int
+DEFAULT_INPUTS = 4
+"""Inputs in a row that show a steady state: a pipeline fills while the first goes through."""
 
 
 @dataclass(frozen=True)
@@ -51,22 +31,38 @@ class SetupCost:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a program takes for one input on its target.
+    """What a program takes on its target, from `inputs` inputs in a row.
 
-    `layers` come in the order in which they end. `latency_cycles` is the end of the last
-    instruction. `interval_cycles` counts the busy cycles of the busiest core: no pipeline over
-    inputs can be faster. `components` splits the energy by part of the chip, in pJ.
+    `layers` come in the order in which they end, for the first input. `latency_cycles` is the
+    end of the first input while others follow it, `interval_cycles` the time between the ends of
+    the last two, or where there is one only the latency; `total_cycles` is the end of the last.
+    `components` splits the energy of one input by part of the chip, in pJ, without leakage.
+    `leakage_mw` is the power that the cores of the program leak, `leakage_uj` what that makes
+    until the end of the first input, `interval_leakage_uj` in an interval. `area_mm2` is that of
+    the whole chip. Both are empty where the target has no figures. `critical_path` splits the
+    latency by what it was spent on. `resources` and `cores` (the busiest first) are over all
+    inputs.
     """
 
     target: str
+    inputs: int
     layers: tuple[LayerCost, ...]
     setup: SetupCost
     latency_cycles: int
     latency_us: float
     interval_cycles: int
     interval_us: float
+    inputs_per_second: float
+    total_cycles: int
     energy_uj: float
-    components: tuple[tuple[str, float], ...]
+    components: Parts
+    leakage_mw: Parts
+    leakage_uj: float
+    interval_leakage_uj: float
+    area_mm2: Parts
+    critical_path: tuple[tuple[str, int], ...]
+    resources: tuple[ResourceUse, ...]
+    cores: tuple[CoreUse, ...]
 
     @property
     def macs(self) -> int:
@@ -80,137 +76,72 @@ class Profile:
 
     @property
     def cycles(self) -> int:
-        """Busy cycles of all cores."""
+        """Busy cycles of all layers."""
         return sum(layer.cycles for layer in self.layers)
 
     @property
     def tops_per_watt(self) -> float:
-        """Operations (two a multiplication) per pJ; 0 where no energy is counted."""
+        """Operations (two a multiplication) per pJ without leakage; 0 where none is counted."""
         return 2 * self.macs / (self.energy_uj * _PJ_PER_UJ) if self.energy_uj else 0.0
 
 
-def profile(program: Program) -> Profile:
-    """Count cycles and energy of a valid program for one input.
+def profile(program: Program, inputs: int = DEFAULT_INPUTS) -> Profile:
+    """Simulate a valid program for some inputs in a row, without data.
 
     Raises `ValidationError` where cores wait for each other for ever.
     """
-    model, names = CostModel.of(program), _Names(program)
-    clocks = _Clocks(program)
-    tallies: dict[str, _Tally] = {}
-    setup = Work()
-    for operation in interleave(program):
-        work = model.cost(operation)
-        last = _last(operation)
-        if isinstance(last.instruction, Write):
-            setup = setup.plus(work)
-            clocks.write(last.core, work.cycles)
-            continue
-        span = clocks.run(operation, work.cycles)
-        if not isinstance(last.instruction, Barrier):
-            tallies.setdefault(names.of(last), _Tally()).add(work, span)
-    return _profile(program.target, tallies, setup, clocks)
+    simulation = Simulation(program, inputs)
+    simulation.run()
+    return profile_of(program, simulation)
 
 
-def _profile(target: Target, tallies: dict[str, _Tally], setup: Work, clocks: _Clocks) -> Profile:
-    total = Work()
-    for tally in tallies.values():
-        total = total.plus(tally.work)
-    ordered = sorted(tallies.items(), key=lambda item: item[1].last)
-    latency = max(clocks.now.values(), default=0)
-    interval = max(clocks.busy.values(), default=0)
-    components = energies(total, target.energy)
+def profile_of(program: Program, simulation: Simulation) -> Profile:
+    """Sum up a simulation that has run."""
+    target, ends = program.target, simulation.ends
+    mhz = target.timing.clock_mhz
+    found = tallies(program, simulation.operations())
+    components = energies(_total(tally.work for tally in found.values()), target.energy)
+    latency, interval = ends[0], ends[-1] - (ends[-2] if len(ends) > 1 else 0)
+    leakage = leakage_mw(target, len(program.cores))
+    milliwatts = math.fsum(power for _, power in leakage)
     return Profile(
         target=target.name,
-        layers=tuple(_layer(name, tally, target) for name, tally in ordered),
-        setup=SetupCost(
-            max(clocks.written.values(), default=0), energy_pj(setup, target.energy), setup.cells
-        ),
+        inputs=simulation.inputs,
+        layers=tuple(tally.cost(name, target) for name, tally in found.items()),
+        setup=_setup(program, simulation),
         latency_cycles=latency,
-        latency_us=latency / target.timing.clock_mhz,
+        latency_us=latency / mhz,
         interval_cycles=interval,
-        interval_us=interval / target.timing.clock_mhz,
+        interval_us=interval / mhz,
+        inputs_per_second=mhz * 1e6 / interval if interval else 0.0,
+        total_cycles=ends[-1],
         energy_uj=math.fsum(value for _, value in components) / _PJ_PER_UJ,
         components=components,
+        leakage_mw=leakage,
+        leakage_uj=milliwatts * latency / mhz / 1e3,
+        interval_leakage_uj=milliwatts * interval / mhz / 1e3,
+        area_mm2=area_mm2(target),
+        critical_path=_path(simulation),
+        resources=resource_uses(program, simulation),
+        cores=core_uses(simulation.cores.values()),
     )
 
 
-def _layer(name: str, tally: _Tally, target: Target) -> LayerCost:
-    work = tally.work
-    return LayerCost(
-        name=name,
-        cycles=work.cycles,
-        first=tally.first,
-        last=tally.last,
-        energy_pj=energy_pj(work, target.energy),
-        windows=work.windows,
-        conversions=work.conversions,
-        macs=work.macs,
-        bytes_moved=work.bytes_moved,
-    )
+def _path(simulation: Simulation) -> tuple[tuple[str, int], ...]:
+    last = simulation.finals[0]
+    parts = () if last is None else critical_path(last)
+    return tuple((unit.label, cycles) for unit, cycles in parts)
 
 
-@dataclass
-class _Tally:
-    """The sum over the operations of a layer."""
-
-    work: Work = field(default_factory=Work)
-    first: int = -1
-    last: int = 0
-
-    def add(self, work: Work, span: tuple[int, int]) -> None:
-        self.work = self.work.plus(work)
-        self.first = span[0] if self.first < 0 else min(self.first, span[0])
-        self.last = max(self.last, span[1])
+def _setup(program: Program, simulation: Simulation) -> SetupCost:
+    written = {n: _total(o.work for o in core.code.setup) for n, core in simulation.cores.items()}
+    total = _total(written.values())
+    cycles = max((work.cycles for work in written.values()), default=0)
+    return SetupCost(cycles, energy_pj(total, program.target.energy), total.cells)
 
 
-class _Clocks:
-    """One clock a core, and the cycles in which it worked or wrote cells."""
-
-    def __init__(self, program: Program) -> None:
-        self.now = dict.fromkeys(program.cores, 0)
-        self.busy = dict.fromkeys(program.cores, 0)
-        self.written = dict.fromkeys(program.cores, 0)
-
-    def write(self, core: int, cycles: int) -> None:
-        """Let a core write cells: before the program's time begins."""
-        self.written[core] += cycles
-
-    def run(self, operation: Operation | Exchange, cycles: int) -> tuple[int, int]:
-        """Advance the clocks of the cores concerned; returns start and end."""
-        cores = tuple(_cores(operation, self.now))
-        start = max(self.now[core] for core in cores)
-        for core in cores:
-            self.now[core] = start + cycles
-            self.busy[core] += cycles
-        return start, start + cycles
-
-
-def _cores(operation: Operation | Exchange, all_cores: dict[int, int]) -> Iterator[int]:
-    if isinstance(operation, Exchange):
-        yield from (operation.send.core, operation.recv.core)
-    elif isinstance(operation.instruction, Barrier):
-        yield from all_cores
-    else:
-        yield operation.core
-
-
-class _Names:
-    """Layer names by instruction."""
-
-    def __init__(self, program: Program) -> None:
-        self._names = {core: [UNTRACED] * len(code) for core, code in program.cores.items()}
-        # Where ranges overlap the first one counts, as in the machine's messages.
-        for origin in reversed(program.origins):
-            count = origin.stop - origin.start
-            self._names[origin.core][origin.start : origin.stop] = [
-                " + ".join(origin.nodes)
-            ] * count
-
-    def of(self, operation: Operation) -> str:
-        """The layer of an operation."""
-        return self._names[operation.core][operation.pc]
-
-
-def _last(operation: Operation | Exchange) -> Operation:
-    """The side of an exchange that counts for its layer: the receiver, which needs the data."""
-    return operation.recv if isinstance(operation, Exchange) else operation
+def _total(works: Iterable[Work]) -> Work:
+    total = Work()
+    for work in works:
+        total = total.plus(work)
+    return total

@@ -42,6 +42,10 @@ class Work(NamedTuple):
         """The sum, count by count."""
         return Work._make(map(add, self, other))
 
+    def times(self, count: int) -> Work:
+        """The work of `count` such operations."""
+        return Work._make(count * value for value in self)
+
 
 def energies(work: Work, energy: Energy) -> tuple[tuple[str, float], ...]:
     """Energy in pJ of each component of the chip, by name."""

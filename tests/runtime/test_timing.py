@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from support.hand_program import hand_program
 from support.random_networks import NetworkMaker
+from support.timed_program import dense, matrix, program, stream
 
 from imcc.compiler.backend import emit
 from imcc.compiler.ir import Graph
 from imcc.compiler.ir.ops.quantized import QConv, QMatMul
 from imcc.compiler.mapping import TileOptions, tile
 from imcc.compiler.schedule import memory_check, schedule
-from imcc.isa import Adc, Instruction, Matrix, Origin, Program, Slice, Target, Tile, load_target
+from imcc.isa import Instruction, Matrix, Origin, Target, Tile, load_target
 from imcc.isa.fields import ElementType, Rounding, Space
 from imcc.isa.instructions import (
     Accumulate,
@@ -25,7 +26,6 @@ from imcc.isa.instructions import (
     Copy,
     Dim,
     Fill,
-    Halt,
     Load,
     Loop,
     Lut,
@@ -50,63 +50,6 @@ U8, I32 = ElementType.U8, ElementType.I32
 LOCAL, GLOBAL = Space.LOCAL, Space.GLOBAL
 
 
-def stream(
-    register: int, space: Space, element: ElementType, base: int, *counts: int
-) -> list[Instruction]:
-    """Contiguous elements in the last axes of a stream."""
-    code: list[Instruction] = [Stream(register, space, element, base)]
-    stride = element.size
-    for axis, count in zip(range(5, -1, -1), reversed(counts), strict=False):
-        code.append(Dim(register, axis, count, stride))
-        stride *= count
-    return code
-
-
-def program(
-    target: Target,
-    cores: dict[int, list[Instruction]],
-    matrices: tuple[Matrix, ...] = (),
-    origins: tuple[Origin, ...] = (),
-) -> Program:
-    halted = {core: (*code, Halt()) for core, code in cores.items()}
-    return Program(target, halted, matrices, bytes(4096), (), (), 1 << 16, origins)
-
-
-def dense(target: Target, rows: int, cols: int, slices: int, differential: bool) -> Matrix:
-    """A matrix in as few arrays as it takes, none of them shared."""
-    wide = target.array.cols // (slices * (2 if differential else 1))
-    tiles: list[Tile] = []
-    array = 0
-    for k in range(0, rows, target.array.rows):
-        for n in range(0, cols, wide):
-            height, width = min(target.array.rows, rows - k), min(wide, cols - n)
-            for index in range(slices * (2 if differential else 1)):
-                negative, part = divmod(index, slices)
-                col = index * width
-                tiles.append(Tile(array, 0, col, k, height, n, width, part, bool(negative)))
-            array += 1
-    return matrix(target, rows, cols, slices, tiles)
-
-
-def matrix(
-    target: Target, rows: int, cols: int, slices: int, tiles: list[Tile], analog: bool = False
-) -> Matrix:
-    bits = target.array.cell_bits
-    return Matrix(
-        core=0,
-        rows=rows,
-        cols=cols,
-        input_bits=8,
-        step_bits=target.array.step_bits,
-        slices=tuple(Slice(bits, 1 << (bits * index)) for index in range(slices)),
-        adcs=(Adc(target.adc.bits, 0, 1),) * slices,
-        tiles=tuple(tiles),
-        center=0,
-        subtract_analog=analog,
-        bound=0,
-    )
-
-
 def product(target: Target, weights: Matrix, windows: int = 1) -> Profile:
     """The profile of nothing but one product."""
     code = [
@@ -122,8 +65,10 @@ def test_a_full_product_on_isaac() -> None:
     found = product(ISAAC, dense(ISAAC, 128, 128, 4, False))
     conversions = 8 * 128 * 4
     assert found.conversions == conversions
-    assert found.latency_cycles == 960
-    assert found.latency_us == pytest.approx(0.8)
+    assert found.cycles == 960
+    # Two streams of two axes are set before.
+    assert found.latency_cycles == 6 + 960
+    assert found.latency_us == pytest.approx(966 / 1200)
     assert found.macs == 128 * 128
     assert dict(found.components) == pytest.approx(
         {
@@ -174,23 +119,23 @@ def test_the_published_cost_formula(
     adc_ns = ceil(widest / target.adc.per_array) * target.timing.t_adc_ns
     step_ns = max(target.timing.t_step_ns, adc_ns)
     cycles = windows * steps * step_ns * target.timing.clock_mhz / 1000
-    assert found.latency_cycles == ceil(round(cycles, 6))
+    assert found.cycles == ceil(round(cycles, 6))
 
 
 def test_converters_can_be_slower_than_the_array() -> None:
     """32 columns through 4 converters: 8 rounds of 1 ns; a step of 1 ns is hidden behind them."""
     fast = TINY.model_copy(update={"timing": TINY.timing.model_copy(update={"t_step_ns": 1.0})})
     weights = dense(fast, 32, 8, 4, False)
-    assert product(fast, weights).latency_cycles == 8 * 8
-    assert product(TINY, weights).latency_cycles == 8 * 10
+    assert product(fast, weights).cycles == 8 * 8
+    assert product(TINY, weights).cycles == 8 * 10
 
 
 def test_row_blocks_in_one_array_follow_each_other() -> None:
     tiles = [Tile(array, row, 0, row, 16, 0, 4, 0) for array, row in ((0, 0), (1, 16))]
     apart = matrix(TINY, 32, 4, 1, tiles)
     together = replace(apart, tiles=tuple(replace(t, array=0) for t in tiles))
-    assert product(TINY, apart).latency_cycles == 8 * 10
-    assert product(TINY, together).latency_cycles == 2 * 8 * 10
+    assert product(TINY, apart).cycles == 8 * 10
+    assert product(TINY, together).cycles == 2 * 8 * 10
     assert product(TINY, together).energy_uj == product(TINY, apart).energy_uj
 
 
@@ -222,7 +167,7 @@ def test_digital_arrays_have_no_converters() -> None:
     assert found.conversions == 0
     assert dict(found.components)["converters"] == 0
     assert product_cost(weights, target).shift_adds == 8 * 32 * 8
-    assert found.latency_cycles == ceil(8 * 2.488 * 402 / 1000)
+    assert found.cycles == ceil(8 * 2.488 * 402 / 1000)
 
 
 def test_block_diagonal_weights_count_once() -> None:
@@ -269,11 +214,11 @@ SETUP: list[Instruction] = [
     [
         (Load(0, 2), 7, 100, 100, 0),
         (Store(2, 0), 7, 100, 100, 0),
-        (Copy(0, 1), 7, 200, 0, 0),
+        (Copy(0, 1), 13, 200, 0, 0),
         (Fill(3, 0), 25, 400, 0, 0),
-        (Accumulate(3, 3, 4), 13, 1200, 0, 100),
+        (Accumulate(3, 3, 4), 75, 1200, 0, 100),
         (Lut(0, 1, 2), 13, 200, 100, 100),
-        (Add(0, 0, 1, 7), 13, 312, 0, 100),
+        (Add(0, 0, 1, 7), 20, 312, 0, 100),
         (Max(5, 8, 1), 13, 110, 0, 100),
         (Sum(6, 8, 1), 13, 140, 0, 100),
         (Softmax(0, 8, 3, 255), 52, 600, 0, 400),
@@ -282,10 +227,11 @@ SETUP: list[Instruction] = [
 def test_one_operation(
     instruction: Instruction, cycles: int, local: int, global_: int, vector: int
 ) -> None:
-    """On `tiny`: 8 lanes, 16 bytes a cycle of every memory."""
+    """On `tiny`: 8 lanes, 16 bytes a cycle of every memory; the slowest of the three counts."""
     found = profile(program(TINY, {0: [*SETUP, instruction]}))
     components = dict(found.components)
-    assert found.latency_cycles == found.cycles == cycles
+    assert found.cycles == cycles
+    assert found.latency_cycles == len(SETUP) + cycles
     assert components["local memory"] == pytest.approx(local * 0.5)
     assert components["global memory"] == pytest.approx(global_ * 5.0)
     assert components["vector unit"] == pytest.approx(vector * 0.25)
@@ -316,21 +262,21 @@ def exchange(size: int, peer: int) -> dict[int, list[Instruction]]:
 def test_hops_are_manhattan_distances(peer: int, hops: int) -> None:
     """On a mesh of 32 columns, 16 bytes and one hop a cycle."""
     found = profile(program(TINY, exchange(160, peer)))
-    assert found.latency_cycles == 10 + hops
+    assert found.latency_cycles == 2 + 10 + hops
     assert dict(found.components)["network"] == pytest.approx(160 * hops * 0.5)
     assert dict(found.components)["local memory"] == pytest.approx(2 * 160 * 0.5)
 
 
 def test_an_exchange_starts_when_both_are_there() -> None:
     cores = exchange(16, 1)
-    cores[0][:0] = [*stream(1, LOCAL, U8, 0, 1600), Fill(1, 0)]  # 100 cycles before
+    cores[0][:0] = [*stream(1, LOCAL, U8, 0, 1600), Fill(1, 0)]  # 100 cycles before, from 2 on
     cores[1] += [*stream(1, LOCAL, U8, 0, 48), Fill(1, 0)]  # 3 cycles after
     origins = (Origin(1, 0, 3, ("receive",)), Origin(1, 3, 6, ("after",)))
     found = profile(program(TINY, cores, (), origins))
-    assert found.latency_cycles == 100 + 2 + 3
-    assert found.interval_cycles == 102
+    assert found.latency_cycles == 102 + 2 + 3
+    assert found.interval_cycles == 102 + 2
     spans = {layer.name: (layer.first, layer.last) for layer in found.layers}
-    assert spans == {"(no node)": (0, 100), "receive": (100, 102), "after": (102, 105)}
+    assert spans == {"(no node)": (2, 102), "receive": (102, 104), "after": (104, 107)}
 
 
 def test_a_barrier_aligns_all_cores() -> None:
@@ -339,7 +285,8 @@ def test_a_barrier_aligns_all_cores() -> None:
 
     cores = {c: [*fill(n), Barrier(1), *fill(16)] for c, n in ((0, 160), (1, 16), (2, 320))}
     found = profile(program(TINY, cores))
-    assert found.latency_cycles == 20 + 1
+    # Core 2 fills from cycle 2 to 22, comes to the barrier and sets a stream in two cycles.
+    assert found.latency_cycles == 2 + 20 + 1 + 2 + 1
     assert found.cycles == 10 + 1 + 20 + 3
 
 
@@ -355,7 +302,7 @@ def test_writing_cells_is_setup() -> None:
 
 
 def test_layers_of_a_program_by_hand() -> None:
-    found = profile(hand_program())
+    found = profile(hand_program(), inputs=1)
     layers = {layer.name: layer for layer in found.layers}
     assert list(layers) == ["/layer1/conv + /layer1/relu", "(no node)"]
     layer = layers["/layer1/conv + /layer1/relu"]
@@ -363,8 +310,10 @@ def test_layers_of_a_program_by_hand() -> None:
     assert (layer.windows, layer.macs, layer.conversions) == (1, 8, 8 * 16)
     assert layer.cycles == 80
     assert found.setup.cells == 4 * 16
-    # load 1; mvm 80; requant 1; exchange 1 + 1 hop; lut 1, twice; store 1
-    assert found.latency_cycles == 1 + 80 + 1 + 2 + 2 + 1
+    # Core 0: load at 4, mvm at 7, requant at 87, barrier at 88, send at 89, for 2 cycles.
+    # Core 1: five more set streams and loop, so lut at 94. Its table takes 16 cycles in global
+    # memory, twice; store 1.
+    assert found.latency_cycles == 94 + 2 * 16 + 1
 
 
 def weight_products(graph: Graph) -> int:
@@ -391,10 +340,13 @@ def test_compiled_networks(name: str, seed: int, length: int) -> None:
     grouped = any(isinstance(node.op, QConv) and node.op.group > 1 for node in graph.nodes)
     counted = weight_products(graph)
     assert found.macs >= counted if grouped else found.macs == counted
-    assert found.interval_cycles <= found.latency_cycles <= found.cycles
+    assert sum(cycles for _, cycles in found.critical_path) == found.latency_cycles
+    assert found.total_cycles >= found.latency_cycles + found.interval_cycles
     energy = sum(layer.energy_pj for layer in found.layers)
     assert found.energy_uj * 1e6 == pytest.approx(energy)
-    assert max(layer.last for layer in found.layers) == found.latency_cycles
+    assert max(layer.last for layer in found.layers) <= found.latency_cycles
+    assert all(0 < use.active_cycles <= found.total_cycles for use in found.cores)
+    assert all(0 <= use.utilization <= use.peak <= 1 for use in found.resources)
     assert all(layer.first <= layer.last for layer in found.layers)
 
 
@@ -405,5 +357,7 @@ def test_long_programs_are_profiled() -> None:
         Loop(20_000, len(body)),
         *body,
     ]
-    found = profile(program(TINY, {0: code}))
-    assert found.latency_cycles == 20_000
+    found = profile(program(TINY, {0: code}), inputs=2)
+    # 32 bytes each of three operands through the port, 16 a cycle; 6 instructions and the loop.
+    assert found.latency_cycles == 7 + 6 * 20_000
+    assert found.interval_cycles == found.latency_cycles

@@ -1,0 +1,197 @@
+"""The instructions of a core played through fast.
+
+A loop changes the bases of its streams, and nothing else. So an instruction whose streams have
+the same counts, strides and element types as before costs the same: each is looked up among the
+static operations, and only addresses are made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from imcc.isa.errors import ValidationError
+from imcc.isa.fields import ElementType, Role, Space
+from imcc.isa.instruction import Instruction
+from imcc.isa.instructions import (
+    STREAM_REGISTERS,
+    Dim,
+    Halt,
+    Loop,
+    Nop,
+    Setq,
+    Step,
+    Stream,
+    Write,
+)
+from imcc.isa.walk import Operation, StreamState, program_counters
+
+from ..table import CONTROL
+from .static import Shape, StaticOperation
+from .unit import Unit
+
+Ranges = tuple[tuple[int, int], ...]
+Fetched = tuple[int, StaticOperation, Ranges, Ranges]
+"""Control instructions before an operation, the operation, and the bytes it reads and writes."""
+
+# Global addresses have 40 bits; this far above local ones both memories lie on one line.
+_GLOBAL = 1 << 48
+_UNSET = Shape(StreamState(Space.LOCAL, ElementType.U8, 0))
+
+
+class _Kind(Enum):
+    OPERATE = 0
+    SET = 1
+    STEP = 2
+    SHAPE = 3
+    SKIP = 4
+    HALT = 5
+
+
+@dataclass(slots=True)
+class _Action:
+    """What an instruction does to the stream registers, decoded."""
+
+    kind: _Kind
+    register: int = 0
+    number: int = 0
+    axis: tuple[int, int, int] = (0, 0, 0)
+    shape: Shape = _UNSET
+    operands: tuple[int, ...] = ()
+
+
+class CoreCode:
+    """The instructions of one core, to be fetched once an input."""
+
+    def __init__(
+        self,
+        core: int,
+        code: tuple[Instruction, ...],
+        make: Callable[[Operation], StaticOperation],
+    ) -> None:
+        self.operations: dict[tuple[int, tuple[Shape, ...]], StaticOperation] = {}
+        self.end = StaticOperation(core, len(code), Halt(), Unit.SYNC)
+        self._core = core
+        self._code = code
+        self._make = make
+        shapes: dict[tuple[int, int], Shape] = {}
+        self._actions = [_action(instruction, shapes) for instruction in code]
+        self._setup_end = setup_end(code)
+        self._bases, self._shapes = [0] * STREAM_REGISTERS, [_UNSET] * STREAM_REGISTERS
+        self.setup = tuple(self._play_setup())
+
+    def fetch(self) -> Iterator[Fetched]:
+        """Yield the operations of one input in order, setup left out; the end comes last."""
+        operations, slots = self.operations, 0
+        for pc, slots, bases, shapes in self._play(
+            self._code, self._setup_end, self._bases.copy(), self._shapes.copy()
+        ):
+            if pc < self.end.pc:
+                operation = operations.get((pc, shapes)) or self._new(pc, shapes)
+                yield (
+                    slots,
+                    operation,
+                    tuple([(bases[i] + low, bases[i] + high) for i, low, high in operation.reads]),
+                    tuple([(bases[i] + low, bases[i] + high) for i, low, high in operation.writes]),
+                )
+        yield slots, self.end, (), ()
+
+    def _play_setup(self) -> Iterator[StaticOperation]:
+        """Yield the writes before the first input; leaves the registers as they are then."""
+        for pc, _, _, used in self._play(
+            self._code[: self._setup_end], 0, self._bases, self._shapes
+        ):
+            if pc < self.end.pc:
+                yield self.operations.get((pc, used)) or self._new(pc, used)
+
+    def _play(
+        self, code: tuple[Instruction, ...], start: int, bases: list[int], shapes: list[Shape]
+    ) -> Iterator[tuple[int, int, list[int], tuple[Shape, ...]]]:
+        """Yield index, control instructions before it and streams of each operation, and the end.
+
+        Bases and shapes are those of the stream registers, and change.
+        """
+        actions, slots = self._actions, 0
+        for pc in program_counters(self._core, code, start):
+            action = actions[pc]
+            kind, register = action.kind, action.register
+            if kind is _Kind.OPERATE:
+                used = action.operands
+                yield pc, slots, [bases[i] for i in used], tuple([shapes[i] for i in used])
+                slots = 0
+                continue
+            if kind is _Kind.STEP:
+                bases[register] += action.number
+            elif kind is _Kind.SET:
+                bases[register], shapes[register] = action.number, action.shape
+            elif kind is _Kind.SHAPE:
+                shapes[register] = self._shaped(shapes[register], action, pc)
+            elif kind is _Kind.HALT:
+                break
+            slots += 1
+        yield self.end.pc, slots, [], ()
+
+    def _shaped(self, shape: Shape, action: _Action, pc: int) -> Shape:
+        self._check_set(shape, action.register, pc)
+        return shape.with_axis(action.axis)
+
+    def _new(self, pc: int, shapes: tuple[Shape, ...]) -> StaticOperation:
+        instruction = self._code[pc]
+        names = [f.name for f in instruction.layout if f.kind.role in (Role.READ, Role.WRITE)]
+        for shape, register in zip(shapes, self._actions[pc].operands, strict=True):
+            self._check_set(shape, register, pc)
+        streams = {name: shape.state for name, shape in zip(names, shapes, strict=True)}
+        made = self._make(Operation(self._core, pc, instruction, streams, None))
+        self.operations[pc, shapes] = made
+        return made
+
+    def _check_set(self, shape: Shape, register: int, pc: int) -> None:
+        if shape is _UNSET:
+            raise ValidationError(
+                f"core {self._core} at {pc}: stream s{register} is used before it is set"
+            )
+
+
+def setup_end(code: tuple[Instruction, ...]) -> int:
+    """Index behind the writes with which a program begins, if their cells stay as they are.
+
+    Where the program writes one of these arrays again, no write is setup.
+    """
+    first = next((i for i, one in enumerate(code) if not _begins(one)), len(code))
+    loops = [(i, i + 1 + one.body) for i, one in enumerate(code) if isinstance(one, Loop)]
+    first = min([first, *(start for start, end in loops if start < first < end)])
+    writes = [(i, one.array) for i, one in enumerate(code) if isinstance(one, Write)]
+    last = max((i for i, _ in writes if i < first), default=-1)
+    end = max([last + 1, *(end for start, end in loops if start < last < end)])
+    again = {array for i, array in writes if i >= end}
+    return 0 if any(array in again for i, array in writes if i < end) else end
+
+
+def _begins(instruction: Instruction) -> bool:
+    cls = type(instruction)
+    return cls is Write or (cls in CONTROL and cls is not Halt)
+
+
+def _action(instruction: Instruction, shapes: dict[tuple[int, int], Shape]) -> _Action:
+    match instruction:
+        case Stream(stream, space, element, base):
+            shape = shapes.get((space, element))
+            if shape is None:
+                shape = Shape(StreamState(Space(space), ElementType(element), 0))
+                shapes[space, element] = shape
+            return _Action(_Kind.SET, stream, base + space * _GLOBAL, shape=shape)
+        case Dim(stream, axis, count, stride):
+            return _Action(_Kind.SHAPE, stream, axis=(axis, count, stride))
+        case Step(stream, delta):
+            return _Action(_Kind.STEP, stream, delta)
+        case Setq() | Loop() | Nop():
+            return _Action(_Kind.SKIP)
+        case Halt():
+            return _Action(_Kind.HALT)
+        case _:
+            roles = (Role.READ, Role.WRITE)
+            fields = [f.name for f in instruction.layout if f.kind.role in roles]
+            return _Action(
+                _Kind.OPERATE, operands=tuple(getattr(instruction, name) for name in fields)
+            )
