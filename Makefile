@@ -48,6 +48,7 @@ docs-check: $(BIN)/imcc ## Check that docs/reference is what the code says.
 bench: $(BIN)/imcc ## Measure compile time and speed of the machine.
 	$(BIN)/python benchmarks/compile_time.py
 	$(BIN)/python benchmarks/runtime_speed.py
+	$(BIN)/python benchmarks/timing_speed.py
 
 clean: ## Remove what was built.
 	rm -rf build $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -17,6 +17,7 @@ COMMANDS = {
     "compile": "Compile an ONNX model to a program for a chip.",
     "verify": "Compare a program with its graphs and with ONNX Runtime, bit for bit.",
     "run": "Run a program on the machine.",
+    "profile": "Simulate the time and energy of a program, without data.",
     "inspect": "Summarise a model, program, target or assembly file.",
     "disasm": "Print a program as assembly text.",
     "asm": "Assemble text to a program.",

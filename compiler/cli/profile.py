@@ -1,50 +1,131 @@
-"""Cycles and energy of a program as a table and as JSON."""
+"""Time, energy and use of resources of a program as tables, as JSON and as CSV."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, fields
 
-from imcc.runtime import Profile
+from imcc.runtime import LayerCost, Profile
 
-from .text import Json, facts, shorten, table
+from .text import Json, facts, sanitize, shorten, table
+
+_BUSIEST_CORES = 5
+_LONGEST_WAITS = 3
 
 
 def profile_json(profile: Profile) -> dict[str, Json]:
     """The profile as plain values."""
     body: dict[str, Json] = asdict(profile)
-    return {**body, "components": dict(profile.components), "macs": profile.macs}
+    named = ("components", "leakage_mw", "area_mm2", "critical_path")
+    cores: list[Json] = [{**asdict(core), "waits": dict(core.waits)} for core in profile.cores]
+    return {
+        **body,
+        **{name: dict(getattr(profile, name)) for name in named},
+        "cores": cores,
+        "macs": profile.macs,
+        "tops_per_watt": profile.tops_per_watt,
+    }
+
+
+def layers_csv(profile: Profile) -> str:
+    """A header and a line a layer, with all figures."""
+    names = [field.name for field in fields(LayerCost)]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    for layer in profile.layers:
+        values = [getattr(layer, name) for name in names]
+        writer.writerow([sanitize(v) if isinstance(v, str) else v for v in values])
+    return text.getvalue()
 
 
 def render_profile(profile: Profile) -> str:
-    """A row a layer, then the totals for one input."""
+    """Layers of the first input, resources and cores over all inputs, then the totals."""
+    return "\n\n".join(
+        [_layers(profile), _resources(profile), _cores(profile), facts(_totals(profile))]
+    )
+
+
+def _layers(profile: Profile) -> str:
+    header = ["layer", "cycles", "share", "first", "last", "network", "arrays", "energy nJ"]
+    header += ["energy", "macs", "bottleneck"]
     rows = [
         (
-            shorten(layer.name),
+            shorten(layer.name, 40),
             layer.cycles,
             _share(layer.cycles, profile.cycles),
+            layer.first,
+            layer.last,
+            _share(layer.network_cycles, layer.cycles),
+            f"{layer.array_utilization:.1%}",
             layer.energy_pj / 1e3,
+            _share(layer.energy_pj, profile.energy_uj * 1e6),
             layer.macs,
-            layer.conversions,
-            layer.bytes_moved,
+            layer.bottleneck,
         )
         for layer in profile.layers
     ]
-    header = ["layer", "cycles", "share", "energy nJ", "macs", "conversions", "bytes moved"]
-    parts = ", ".join(
-        f"{name} {_share(pj, profile.energy_uj * 1e6)}" for name, pj in _used(profile)
-    )
-    totals = (
+    return table(header, rows)
+
+
+def _resources(profile: Profile) -> str:
+    rows = [
+        (use.name, use.count, use.busy_cycles, f"{use.utilization:.1%}", f"{use.peak:.1%}")
+        for use in profile.resources
+    ]
+    return table(["resource", "number", "busy cycles", "used", "the busiest"], rows)
+
+
+def _cores(profile: Profile) -> str:
+    rows = [
+        (
+            f"core {core.core}",
+            _share(core.active_cycles, profile.total_cycles),
+            _shares(core.waits[:_LONGEST_WAITS], profile.total_cycles),
+        )
+        for core in profile.cores[:_BUSIEST_CORES]
+    ]
+    return table(["busiest cores", "active", "their instructions wait for"], rows)
+
+
+def _totals(profile: Profile) -> list[tuple[str, str]]:
+    pairs = [
         ("latency", f"{profile.latency_us:.2f} us ({profile.latency_cycles} cycles) for one input"),
-        ("interval", f"{profile.interval_us:.2f} us: what the busiest core works for one input"),
-        ("energy", f"{profile.energy_uj:.4g} uJ for one input ({parts})"),
+        ("critical path", _shares(profile.critical_path, profile.latency_cycles)),
+        (
+            "interval",
+            f"{profile.interval_us:.2f} us ({profile.interval_cycles} cycles) between the last "
+            f"two of {profile.inputs} inputs: {profile.inputs_per_second:.4g} a second",
+        ),
+        ("energy", f"{profile.energy_uj:.4g} uJ for one input ({_energy_parts(profile)})"),
         ("efficiency", f"{profile.tops_per_watt:.3g} TOPS/W"),
         ("writing cells", f"{profile.setup.cycles} cycles, {profile.setup.energy_pj / 1e6:.4g} uJ"),
+    ]
+    if profile.leakage_mw:
+        pairs.append(("leakage", _leakage(profile)))
+    if profile.area_mm2:
+        whole = sum(area for _, area in profile.area_mm2)
+        pairs.append(("area", f"{whole:.4g} mm2 ({_shares(profile.area_mm2, whole)})"))
+    return pairs
+
+
+def _leakage(profile: Profile) -> str:
+    power = sum(milliwatts for _, milliwatts in profile.leakage_mw)
+    return (
+        f"{power:.4g} mW: {profile.leakage_uj:.4g} uJ in the latency, "
+        f"{profile.interval_leakage_uj:.4g} uJ in the interval"
     )
-    return f"{table(header, rows)}\n\n{facts(totals)}"
 
 
-def _used(profile: Profile) -> list[tuple[str, float]]:
-    return [(name, picojoules) for name, picojoules in profile.components if picojoules]
+def _energy_parts(profile: Profile) -> str:
+    return _shares(profile.components, profile.energy_uj * 1e6)
+
+
+def _shares(parts: Sequence[tuple[str, float]], whole: float) -> str:
+    """The parts that are not zero, each with its share."""
+    return ", ".join(f"{name} {_share(part, whole)}" for name, part in parts if part) or "-"
 
 
 def _share(part: float, whole: float) -> str:

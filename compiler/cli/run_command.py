@@ -19,7 +19,9 @@ from .text import Json, echo_json, table
 @click.option("-o", "--output", metavar="Y.npz", help="Where the outputs go.")
 @click.option("--codes", is_flag=True, help="Write integer codes instead of real values.")
 @click.option("--samples", type=click.IntRange(1), help="Run only the first N samples.")
-@click.option("--profile", "profiled", is_flag=True, help="Print cycles and energy by layer.")
+@click.option(
+    "--profile", "profiled", is_flag=True, help="Print time and energy, as `imcc profile` does."
+)
 @jobs_option
 @json_option
 @diagnostics_option
