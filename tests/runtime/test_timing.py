@@ -183,7 +183,7 @@ def test_copies_take_windows_in_turn() -> None:
     one = matrix(TINY, 16, 4, 1, tiles[:1])
     three = replace(one, tiles=tuple(tiles), copies=3)
     single, shared = product(TINY, one, 7), product(TINY, three, 7)
-    assert (single.latency_cycles, shared.latency_cycles) == (7 * 80, 3 * 80)
+    assert (single.cycles, shared.cycles) == (7 * 80, 3 * 80)
     assert shared.energy_uj == single.energy_uj
     assert (shared.macs, shared.conversions) == (single.macs, single.conversions)
 
