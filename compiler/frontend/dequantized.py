@@ -61,7 +61,7 @@ def moved(
     op_type: str, codes: Codes, perm: Sequence[int] | None, shape: Sequence[int]
 ) -> Codes | None:
     """The codes behind what an operator makes of a dequantized constant, if it only moves it."""
-    if op_type == "Identity":
+    if op_type in ("Cast", "Identity"):
         return codes
     if op_type == "Transpose":
         return codes.transposed(perm or tuple(reversed(range(codes.array.ndim))))

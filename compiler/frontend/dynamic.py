@@ -5,6 +5,7 @@
 finds the scale of x anew for every input. A chip has its scales before: the product becomes a
 float one of x and the dequantized weights, and x is calibrated as every other activation. The
 weights stay on their grid. DynamicQuantizeMatMul and MatMulIntegerToFloat are the same, fused.
+Where the operand of a MatMulIntegerToFloat has a constant scale it is dequantized, and keeps it.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _FUSED = ("DynamicQuantizeMatMul", "MatMulIntegerToFloat")
 
 
 def static_products(proto: ModelProto) -> tuple[ModelProto, tuple[str, ...]]:
-    """The model with float products in place of dynamically quantized ones, and their names.
+    """The model with float products in place of quantized ones, and the names of the dynamic ones.
 
     `proto` itself where it has none. What does not have constant weights and scales stays.
     """
@@ -41,7 +42,7 @@ def static_products(proto: ModelProto) -> tuple[ModelProto, tuple[str, ...]]:
         elif output not in replaced:
             whole.graph.node.append(node)
     _drop_unread(whole)
-    return whole, tuple(product.label for product in products)
+    return whole, tuple(product.label for product in products if product.codes is None)
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,10 @@ class _Operand:
 
 @dataclass(frozen=True)
 class _Product:
-    """A product to write: its float operand, weights, and the node whose place it takes."""
+    """A product to write: its float operand, weights, and the node whose place it takes.
+
+    `codes` is what the float operand is dequantized from, where it has a constant scale.
+    """
 
     x: str
     weights: _Operand
@@ -63,6 +67,7 @@ class _Product:
     source: NodeProto
     place: NodeProto
     replaced: tuple[NodeProto, ...]
+    codes: _Operand | None = None
 
     @property
     def label(self) -> str:
@@ -73,18 +78,22 @@ class _Product:
         """Dequantized weights, the product, and the bias."""
         output, kind = self.place.output[0], _PRODUCTS.get(self.source.op_type, "MatMul")
         weights, product = f"{output}/weights", f"{output}/product" if self.bias else output
-        given = [self.weights.codes, self.weights.scale, self.weights.zero]
-        inputs = given if self.weights.zero else given[:2]
-        axis = 0 if kind == "Conv" else 1
-        # Operator sets before 13 have no axis; onnxruntime's own form has one in all.
-        yield helper.make_node(
-            "DequantizeLinear", inputs, [weights], self.label, domain=MICROSOFT, axis=axis
-        )
+        if self.codes is not None:
+            yield self._dequantized(self.codes, self.x, 1)
+        yield self._dequantized(self.weights, weights, 0 if kind == "Conv" else 1)
         made = helper.make_node(kind, [self.x, weights], [product], self.label)
         made.attribute.extend(self.source.attribute if kind == "Conv" else [])
         yield made
         if self.bias:
             yield helper.make_node("Add", [product, self.bias], [output], self.label)
+
+    def _dequantized(self, operand: _Operand, name: str, axis: int) -> NodeProto:
+        """Operator sets before 13 have no axis; onnxruntime's own form has one in all."""
+        given = [operand.codes, operand.scale, operand.zero]
+        inputs = given if operand.zero else given[:2]
+        return helper.make_node(
+            "DequantizeLinear", inputs, [name], self.label, domain=MICROSOFT, axis=axis
+        )
 
 
 class _Rewriting:
@@ -124,14 +133,15 @@ class _Rewriting:
         inputs = [*node.input, *[""] * 7]
         if node.op_type == "DynamicQuantizeMatMul":
             x, codes, scale, zero, bias = inputs[:5]
-            weights = _Operand(codes, scale, zero)
+            weights, operand = _Operand(codes, scale, zero), None
         else:
-            a, codes, _, scale, zero_a, zero, bias = inputs[:7]
-            found = self._quantized(a, zero_a)
-            x, weights = found.input[0] if found else "", _Operand(codes, scale, zero)
-        if not x or not self._is_constant(weights):
+            a, codes, scale_a, scale, zero_a, zero, bias = inputs[:7]
+            found, weights = self._quantized(a, zero_a), _Operand(codes, scale, zero)
+            operand = None if found else _Operand(a, scale_a, zero_a)
+            x = found.input[0] if found else f"{node.output[0]}/operand"
+        if not self._is_constant(weights) or (operand and not self._has_constant_scale(operand)):
             return None
-        return _Product(x, weights, bias, node, node, ())
+        return _Product(x, weights, bias, node, node, (), operand)
 
     def _quantized(self, codes: str, zero: str) -> NodeProto | None:
         """The DynamicQuantizeLinear that makes these codes with this zero point."""
@@ -149,7 +159,10 @@ class _Rewriting:
         return b if a == scale else a if b == scale else ""
 
     def _is_constant(self, weights: _Operand) -> bool:
-        names = [weights.codes, weights.scale, *([weights.zero] if weights.zero else [])]
+        return weights.codes in self._given and self._has_constant_scale(weights)
+
+    def _has_constant_scale(self, operand: _Operand) -> bool:
+        names = [operand.scale, *([operand.zero] if operand.zero else [])]
         return all(name in self._given for name in names)
 
     def _only(self, name: str) -> bool:

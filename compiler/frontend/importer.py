@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from onnx import AttributeProto, GraphProto, ValueInfoProto
@@ -94,8 +94,25 @@ class Importer:
                 self._known[tensor.name] = self.tensors.read(tensor)
             except TensorError as error:
                 self._known[tensor.name] = None
-                text = f"weight '{tensor.name}': {error}"
-                self.problems.append(Diagnostic(error.code, text))
+                self.problems.append(self._wrong_weight(graph, tensor.name, error))
+
+    def _wrong_weight(self, graph: GraphProto, name: str, error: TensorError) -> Diagnostic:
+        """What is wrong with a weight, at the first node that reads it."""
+        found = Diagnostic(error.code, f"weight '{name}': {error}")
+        readers = (entry for entry in enumerate(graph.node) if name in entry[1].input)
+        index, reader = next(readers, (None, None))
+        if error.code < _UNSUPPORTED or index is None or reader is None:
+            return found
+        node = OnnxNode(reader, index, self.opset)
+        return replace(
+            found,
+            node=node.label,
+            op_type=node.op_type,
+            index=index,
+            opset=self.opset,
+            reason="weights are float16, float32, float64 or integers of 4 to 64 bits",
+            help=("export the model with float32 weights, or with codes of int8 or int4",),
+        )
 
     def _add_inputs(self, nodes: Sequence[OnnxNode]) -> None:
         for entry in self.graph.input:

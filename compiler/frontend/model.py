@@ -16,6 +16,7 @@ from ..errors import InputError, UnsupportedError, expect_within
 from .fused import expand_fused
 from .local_functions import inline_local_functions
 from .names import escape_names, names_of
+from .nibbles import clip_nibbles
 from .registry import NEWEST_OPSET, OLDEST_OPSET
 from .skimming import DamagedError, NotSkimmableError, skim
 from .tensors import numpy_type
@@ -103,7 +104,7 @@ def _checked(proto: ModelProto, file: str, path: Path | None) -> Model:
     _check_size(proto, file)
     _check_parts(proto, file)
     opset = _opset(proto, file)
-    plain = expand_fused(inline_local_functions(proto, file, opset))
+    plain = clip_nibbles(expand_fused(inline_local_functions(proto, file, opset)))
     return Model(plain, file, path, opset)
 
 

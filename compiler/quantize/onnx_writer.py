@@ -111,7 +111,29 @@ class OnnxWriter:
     def real(self, value: Value) -> str:
         """The real values of codes."""
         assert value.type.quant is not None
+        if value.type.dtype is DType.I16:
+            return self._wide(value, value.type.quant)
         return self.dequantized(self.tensor(value), value.type.quant, value.name)
+
+    def _wide(self, value: Value, params: QuantParams) -> str:
+        """The real values of 9-bit weights: codes of a byte with one zero point, or as they are.
+
+        Such weights had a zero point in the user's model. Where channels had different ones, no
+        integer kernel takes them.
+        """
+        codes = self.constant(value).astype(np.int32)
+        zero = -int(codes.min(initial=0))
+        if int(codes.max(initial=0)) + zero >= 1 << 8:
+            reals = dequantize(self.constant(value), params)
+            return self.initializer(self._unique(f"{value.name}/real"), reals)
+        shape = () if params.axis is None else (len(params.scale),)
+        parts: dict[str, Array] = {
+            "": (codes + zero).astype(np.uint8),
+            ".scale": np.asarray(params.scale, np.float32).reshape(shape),
+            ".zero_point": np.full(shape, zero, np.uint8),
+        }
+        inputs = [self.initializer(self._unique(value.name + k), v) for k, v in parts.items()]
+        return self.add("DequantizeLinear", inputs, f"{value.name}/real", **_axis(params))
 
     def dequantized(self, codes: str, params: QuantParams, name: str) -> str:
         """The real values of a tensor of codes."""

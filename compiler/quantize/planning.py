@@ -15,6 +15,7 @@ from __future__ import annotations
 from ..errors import UnsupportedError
 from ..ir import DType, Graph, Node, QuantParams, Value
 from ..ir.ops.codes import TRUTH
+from ..ir.ops.integer_products import DequantizeLinear, QuantizeLinear
 from ..ir.ops.normalization import BatchNormalization, Softmax
 from ..ir.ops.quant import Dequantize, Quantize
 from ..ir.ops.unary import Clip, HardSigmoid, Relu, Sigmoid, Tanh
@@ -140,6 +141,8 @@ def _reason(graph: Graph, node: Node) -> str:
     rule = RULES.get(type(node.op))
     if is_index(graph, node.results[0]):
         return ""
+    if isinstance(node.op, QuantizeLinear | DequantizeLinear):
+        return " of other codes than 8 bits with one constant scale has no integer form"
     if rule is None:
         return " has no integer form"
     if all(graph.constant(operand) is not None for operand in node.operands):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import onnxruntime
@@ -24,14 +24,23 @@ _DTYPES: dict[str, np.dtype[np.generic]] = {
 class OnnxSession:
     """An inference session that takes batches of any size.
 
-    `options` say what onnxruntime optimizes; threads and logging are set here.
+    `options` say what onnxruntime optimizes, but for `disabled` optimizers; threads and logging
+    are set here.
     """
 
-    def __init__(self, model: str | bytes, options: onnxruntime.SessionOptions) -> None:
+    def __init__(
+        self,
+        model: str | bytes,
+        options: onnxruntime.SessionOptions,
+        disabled: Sequence[str] = (),
+    ) -> None:
         options.intra_op_num_threads = 1
         options.log_severity_level = _FATAL_ONLY
         self._session = onnxruntime.InferenceSession(
-            model, options, providers=["CPUExecutionProvider"]
+            model,
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=list(disabled),
         )
         entries = self._session.get_inputs()
         self._types = {entry.name: _DTYPES[entry.type] for entry in entries}

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from ..ir import Graph, Node, Value
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 
+_BYTE = 8
+
 
 def holds_codes(graph: Graph) -> bool:
     """Whether anything in a graph is quantized."""
@@ -16,6 +18,11 @@ def holds_codes(graph: Graph) -> bool:
 def has_signed_codes(graph: Graph) -> bool:
     """Whether any activation has signed codes."""
     return any(v.type.quant is not None and v.type.quant.signed for v in _values(graph))
+
+
+def has_narrow_codes(graph: Graph) -> bool:
+    """Whether any activation has codes of less than 8 bits."""
+    return any(v.type.quant is not None and v.type.quant.bits < _BYTE for v in _values(graph))
 
 
 def _values(graph: Graph) -> Iterator[Value]:

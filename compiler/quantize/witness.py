@@ -7,6 +7,7 @@ as the user has it.
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
@@ -15,13 +16,19 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import TensorProto, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
-from ..ir import Array
+from ..ir import Array, Graph
 from .onnx_writer import EXACT_NODE
 from .session import OnnxSession
+from .state import has_narrow_codes, has_signed_codes
 
 _NIBBLES = (TensorProto.INT4, TensorProto.UINT4)
+# Optimizers of onnxruntime that change results. This one leaves out codes that are quantized again,
+# with what they round and saturate.
+_DROPS_CODES = "DoubleQDQPairsRemover"
+# Quantizes what is left in floats beside codes.
+_COMPLETES = "WeightBiasQuantization"
 _EXACT = frozenset(
     {
         "QuantizeLinear",
@@ -66,13 +73,20 @@ _EXACT = frozenset(
 class OnnxRuntimeWitness:
     """Runs a quantized ONNX model, and tells with which kernels."""
 
-    def __init__(self, model: onnx.ModelProto, signed: bool = False) -> None:
-        """`signed` says that activations of the model are int8."""
+    def __init__(
+        self, model: onnx.ModelProto, signed: bool = False, completes: bool = False
+    ) -> None:
+        """`signed` says that activations of the model are int8.
+
+        `completes` has onnxruntime quantize the float biases, and weights, of operators that are
+        quantized otherwise.
+        """
         with tempfile.TemporaryDirectory() as directory:
             path = Path(directory) / "optimized.onnx"
             options = _options(signed)
             options.optimized_model_filepath = str(path)
-            self._session = OnnxSession(model.SerializeToString(), options)
+            disabled = [_DROPS_CODES] if completes else [_DROPS_CODES, _COMPLETES]
+            self._session = OnnxSession(model.SerializeToString(), options, disabled)
             self._optimized = onnx.load(path)
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -95,15 +109,49 @@ class OnnxRuntimeWitness:
         )
 
 
-def widened(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with its 4-bit weights in bytes, for which alone there are integer kernels."""
-    wide = onnx.ModelProto()
-    wide.CopyFrom(model)
-    for tensor in wide.graph.initializer:
-        if tensor.data_type in _NIBBLES:
-            codes = numpy_helper.to_array(tensor).astype(np.int8)
-            tensor.CopyFrom(numpy_helper.from_array(codes, tensor.name))
-    return wide
+def witness_of(model: onnx.ModelProto, imported: Graph) -> OnnxRuntimeWitness:
+    """Onnxruntime on a quantized model that was imported as this graph.
+
+    Float biases beside 8-bit codes are rounded to accumulators, as it does by itself. Of codes of
+    few bits an accumulator is much: there operators with such biases stay in floats.
+    """
+    completes = not has_narrow_codes(imported)
+    return OnnxRuntimeWitness(prepared(model), has_signed_codes(imported), completes)
+
+
+def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The same model in a form that onnxruntime's integer kernels take.
+
+    1. Weights of 4 bits are in bytes, for which alone there are kernels; but not where the model
+       itself makes codes of 4 bits, which would saturate elsewhere.
+    2. Constant codes have a zero point: without one the option that makes products exact fails.
+    """
+    made = onnx.ModelProto()
+    made.CopyFrom(model)
+    nibbles = {t.name for t in made.graph.initializer if t.data_type in _NIBBLES}
+    quantizers = (n for n in made.graph.node if n.op_type == "QuantizeLinear")
+    if not any(nibbles.intersection(node.input) for node in quantizers):
+        for tensor in made.graph.initializer:
+            if tensor.name in nibbles:
+                codes = numpy_helper.to_array(tensor).astype(np.int8)
+                tensor.CopyFrom(numpy_helper.from_array(codes, tensor.name))
+    _add_zero_points(made.graph)
+    return made
+
+
+def _add_zero_points(graph: onnx.GraphProto) -> None:
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        names = list(node.input)
+        if node.op_type != "DequantizeLinear" or len(names) != 2 or set(names) - set(constants):
+            continue
+        codes, scale = (constants[name] for name in names)
+        if codes.data_type in (TensorProto.INT8, TensorProto.UINT8):
+            zero = helper.make_tensor(
+                f"{node.output[0]}/zero", codes.data_type, scale.dims, [0] * math.prod(scale.dims)
+            )
+            graph.initializer.append(zero)
+            node.input.append(zero.name)
 
 
 def _options(signed: bool) -> onnxruntime.SessionOptions:

@@ -43,17 +43,18 @@ class Tally:
     differences: dict[str, int] = field(default_factory=dict)
     largest: int = 0
 
-    def add(self, name: str, left: Array, right: Array) -> None:
-        """Compare two arrays of codes, or of reals as they are."""
+    def add(self, name: str, left: Array, right: Array, step: float = 0.0) -> None:
+        """Compare two arrays of codes, or of reals as they are, which are multiples of `step`."""
         self.elements[name] = self.elements.get(name, 0) + left.size
         different = left.reshape(right.shape) != right
         if left.dtype.kind == "f":  # NaN equals NaN
             different &= ~(np.isnan(left.reshape(right.shape)) & np.isnan(right))
         count = int(np.count_nonzero(different))
         self.differences[name] = self.differences.get(name, 0) + count
-        if count and left.dtype.kind in "iu":
-            wide = left.reshape(right.shape).astype(np.int64) - right.astype(np.int64)
-            self.largest = max(self.largest, int(np.abs(wide).max()))
+        if count and (step or left.dtype.kind in "iu"):
+            unit = step or 1.0
+            wide = left.reshape(right.shape).astype(np.float64) - right.astype(np.float64)
+            self.largest = max(self.largest, int(np.rint(np.abs(wide).max() / unit)))
 
     def close(
         self, what: str, labels: Mapping[str, str], required: bool = True, reason: str = ""

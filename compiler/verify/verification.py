@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 import numpy as np
 
@@ -24,16 +25,17 @@ from imcc.runtime import Machine
 from ..data import Samples
 from ..driver import Compilation, Model, identify, recompile
 from ..errors import UnsupportedError
-from ..ir import Array, Node, Op
+from ..ir import Array, Graph, Node, Op
 from ..ir.ops.host import Host
+from ..ir.ops.quant import Dequantize
 from ..ir.ops.quantized import QSoftmax
 from ..ir.ops.quantized_pooling import QAveragePool
 from ..ir.ops.quantized_reduce import QReduceSum
 from ..mapping import summary
 from ..options import read_facts
 from ..quantize import OnnxRuntimeWitness, export_qdq
-from ..quantize.state import has_signed_codes, holds_codes
-from ..quantize.witness import widened
+from ..quantize.state import holds_codes
+from ..quantize.witness import witness_of
 from .compare import Comparison, Noise, Tally
 from .floats import FloatWitness, onnx_model, run_samples
 from .layers import (
@@ -62,6 +64,10 @@ _FLOAT_INSIDE: Mapping[type[Op], str] = {
 _SCORES = (HostType.F32, HostType.I8, HostType.U8)
 # Share of outputs that may differ where such an operator is in the network.
 _TIE_RATE = 1e-3
+# Of ties that recur with every so many sums, those that are common; and the relative distance of
+# ratios of scales that float32 does not tell apart.
+_COMMON = 256
+_SAME = 2e-7
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,7 @@ class _Run:
         self._floats = floats
         self._unwitnessed = unwitnessed
         self.unfused = witness.unfused if witness else ()
+        self._steps = _steps(compilation.quantized)
 
     def add(self, batch: Mapping[str, Array], layerwise: bool) -> None:
         """Run one batch through everything."""
@@ -185,7 +192,7 @@ class _Run:
             if array.dtype.kind == "f":  # distances between integers, such as classes, say nothing
                 self.noise.add(exact[name], array)
         for name, array in witness.items():
-            self.witnessed.add(name, integer[name], array)
+            self.witnessed.add(name, integer[name], array, self._steps.get(name, 0.0))
 
     def _witnessed(self, batch: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs of onnxruntime, from the model itself or from what was exported."""
@@ -230,14 +237,20 @@ class _Run:
 def _own_witness(
     compilation: Compilation, program: Program, model: Model
 ) -> OnnxRuntimeWitness | None:
-    """Onnxruntime on the model itself if it is quantized, wholly, and in ONNX's own way."""
+    """Onnxruntime on the model itself if it is quantized, wholly, and in ONNX's own way.
+
+    None also where its optimizer makes an invalid model of this one.
+    """
     imported = compilation.imported
     if not holds_codes(imported) or read_facts(program).activations:
         return None
     found = onnx_model(model)
     if is_qonnx(found):
         return None
-    return OnnxRuntimeWitness(widened(found), signed=has_signed_codes(imported))
+    try:
+        return witness_of(found, imported)
+    except Exception:  # onnxruntime's errors have no common class; its optimizer has errors
+        return None
 
 
 def _exported_witness(compilation: Compilation) -> tuple[OnnxRuntimeWitness | None, str]:
@@ -264,12 +277,28 @@ def _witness_reason(compilation: Compilation, unfused: tuple[str, ...]) -> str:
 
 
 def _has_ties(node: Node) -> bool:
-    """Whether averages often lie in the middle of two codes: one scale, and an even count."""
-    if not isinstance(node.op, QAveragePool):
-        return False
+    """Whether averages often lie in the middle of two codes.
+
+    A mean is a whole number of steps of ``sx / (count * sy)`` of an output code. Where that is
+    nearly a fraction of small numbers with an even denominator, sums in the middle recur with it.
+    """
     source = node.operands[0].type.quant
-    same = source is not None and source.scale == node.op.requant.output.scale
-    return same and math.prod(node.op.kernel) % 2 == 0
+    if not isinstance(node.op, QAveragePool) or source is None:
+        return False
+    step = source.scale[0] / (math.prod(node.op.kernel) * node.op.requant.output.scale[0])
+    near = Fraction(step).limit_denominator(_COMMON)
+    return near.denominator % 2 == 0 and abs(near / Fraction(step) - 1) < _SAME
+
+
+def _steps(graph: Graph) -> dict[str, float]:
+    """The distance between two neighbours among the real values of outputs that have codes."""
+    found = {}
+    for name, value in zip(graph.output_names, graph.outputs, strict=True):
+        node = graph.producer(value)
+        codes = node.operands[0].type.quant if node and isinstance(node.op, Dequantize) else None
+        if codes is not None:
+            found[name] = codes.scale[0]
+    return found
 
 
 def _lengths(program: Program) -> dict[int, int]:

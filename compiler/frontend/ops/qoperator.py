@@ -15,6 +15,7 @@ from onnx import NodeProto
 from ...ir.graph import Value
 from ...ir.op import Array
 from ...ir.ops.quant import Dequantize, Quantize
+from ...ir.ops.shape import Transpose
 from ...ir.requant import dequantize
 from ..conversion import Conversion, Operand, Rejection
 from ..dequantized import Codes, constant_codes
@@ -22,6 +23,7 @@ from ..inputs import tensor_quantization
 from ..registry import Form, converts, find_converter
 
 _MICROSOFT = "com.microsoft::"
+_LAST = "channels_last"
 
 
 @dataclass(frozen=True)
@@ -30,17 +32,18 @@ class _Form:
 
     `real` is the float operator. `operands` are where the (codes, scale, zero point) of each of
     its operands begin, `output` where the scale and zero point of the result do. `dropped` are
-    attributes that the float operator has not.
+    attributes that the float operator has not. `condition` says that a condition comes first.
     """
 
     real: str
     operands: tuple[int, ...]
     output: int
     dropped: tuple[str, ...] = ()
+    condition: bool = False
 
 
 _FORMS = {
-    "QLinearConv": _Form("Conv", (0, 3), 6),
+    "QLinearConv": _Form("Conv", (0, 3), 6, (_LAST,)),
     "QLinearMatMul": _Form("MatMul", (0, 3), 6),
     "QGemm": _Form("Gemm", (0, 3), 7),
     "QLinearAdd": _Form("Add", (0, 3), 6),
@@ -48,38 +51,41 @@ _FORMS = {
     "QLinearSigmoid": _Form("Sigmoid", (0,), 3),
     "QLinearLeakyRelu": _Form("LeakyRelu", (0,), 3),
     "QLinearSoftmax": _Form("Softmax", (0,), 3, ("opset",)),
-    "QLinearAveragePool": _Form("AveragePool", (0,), 3, ("channels_last",)),
-    "QLinearGlobalAveragePool": _Form("GlobalAveragePool", (0,), 3, ("channels_last",)),
+    "QLinearWhere": _Form("Where", (1, 4), 7, condition=True),
+    "QLinearAveragePool": _Form("AveragePool", (0,), 3, (_LAST,)),
+    "QLinearGlobalAveragePool": _Form("GlobalAveragePool", (0,), 3, (_LAST,)),
 }
 _BIAS = {"QLinearConv": 8, "QGemm": 6}
 
 
 def constant_parameters(conversion: Conversion) -> str | None:
     """Scales and zero points are constant, and those of the result are for the whole tensor."""
-    codes = {*_form(conversion).operands, _BIAS.get(conversion.node.proto.op_type, -1)}
-    given = set(range(len(conversion.operands))) - codes
+    form = _form(conversion)
+    others = {*form.operands, _BIAS.get(conversion.node.proto.op_type, -1)}
+    given = set(range(int(form.condition), len(conversion.operands))) - others
     computed = any(conversion.has(i) and not conversion.is_constant(i) for i in given)
     return "with computed scales" if computed else None
-
-
-def channels_first(conversion: Conversion) -> str | None:
-    """Channels are axis 1: attribute channels_last is 0."""
-    return "with channels last" if conversion.integer("channels_last", 0) else None
 
 
 @converts(
     "QLinearConv",
     "QLinearMatMul",
-    *(f"{_MICROSOFT}{name}" for name in _FORMS if name not in ("QLinearConv", "QLinearMatMul")),
+    *(f"{_MICROSOFT}{name}" for name in _FORMS if name != "QLinearMatMul"),
     form=Form.SHARED,
-    constraints=(constant_parameters, channels_first),
+    constraints=(constant_parameters,),
 )
 def qlinear(conversion: Conversion) -> Value:
-    """The float operator between Dequantize and Quantize."""
-    form = _form(conversion)
+    """The float operator between Dequantize and Quantize; channels are moved to axis 1 for it."""
+    form, last = _form(conversion), bool(conversion.integer(_LAST, 0))
     operands = [_dequantized(conversion, start) for start in form.operands]
+    if form.condition:
+        operands.insert(0, conversion.operand(0))
     bias = _bias(conversion)
+    if last and isinstance(operands[0], Value):
+        operands[0] = channels_moved(conversion, operands[0], 1, "first")
     real = _converted(conversion, form, operands if bias is None else [*operands, bias])
+    if last:
+        real = channels_moved(conversion, real, -1, "last")
     if not conversion.has(form.output):
         return real
     return _quantized(conversion, real, form.output)
@@ -91,6 +97,21 @@ def qlinear_concat(conversion: Conversion) -> Value:
     operands = [_dequantized(conversion, start) for start in range(2, len(conversion.operands), 3)]
     real = _converted(conversion, _Form("Concat", (), 0), operands)
     return _quantized(conversion, real, 0)
+
+
+@converts(f"{_MICROSOFT}NhwcMaxPool", form=Form.SHARED)
+def nhwc_max_pool(conversion: Conversion) -> Value:
+    """Maximum of each window of codes whose channels are the last axis."""
+    x = channels_moved(conversion, conversion.value(0), 1, "first")
+    pooled = _converted(conversion, _Form("MaxPool", (0,), 0), [x])
+    return channels_moved(conversion, pooled, -1, "")
+
+
+def channels_moved(conversion: Conversion, x: Value, axis: int, step: str) -> Value:
+    """The tensor with its last axis as axis 1, or with axis 1 as its last axis."""
+    axes = list(range(x.type.rank))
+    axes.insert(1, axes.pop()) if axis == 1 else axes.append(axes.pop(1))
+    return conversion.emit(Transpose(tuple(axes)), x, step=step)
 
 
 def _form(conversion: Conversion) -> _Form:
@@ -156,12 +177,15 @@ def _converted(conversion: Conversion, form: _Form, operands: Sequence[Operand |
 def _run(conversion: Conversion, inner: Conversion) -> Value:
     op_type = inner.node.proto.op_type
     opset = conversion.integer("opset", inner.node.opset)
-    converter = find_converter(op_type, opset)
-    assert converter is not None  # the importer knows all of them
+    forms = (Form.BATCHED,) if conversion.batched else (Form.COMPILED, Form.WHOLE)
+    found = (find_converter(op_type, opset, form) for form in forms)
+    converter = next((entry for entry in found if entry is not None), None)
+    if converter is None:
+        raise conversion.reject("with a batch", f"{op_type} has no form with a batch axis")
     for constraint in converter.constraints:
-        found = constraint(inner)
-        if found is not None:
-            raise conversion.reject(found, " ".join((constraint.__doc__ or "").split()))
+        wrong = constraint(inner)
+        if wrong is not None:
+            raise conversion.reject(wrong, " ".join((constraint.__doc__ or "").split()))
     result = converter.function(inner)
     unknown = inner.unknown_attributes()
     if unknown or not isinstance(result, Value):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from math import inf
 
 import numpy as np
+from onnx import TensorProto
 
 from ...ir.graph import Value
 from ...ir.op import Array
@@ -18,11 +19,12 @@ from ..conversion import Conversion, Rejection, normal_axis
 from ..dequantized import constant_codes
 from ..inputs import tensor_quantization
 from ..registry import Form, converts, folds
+from ..tensors import numpy_type
 from .rules import scalar
 
 # onnxruntime's own, from before ONNX had 4 and 16 bits.
 _MICROSOFT = "com.microsoft::"
-_CODES = {np.dtype("u1"): False, np.dtype("i1"): True}
+_CODES: dict[np.dtype[np.generic], bool] = {np.dtype("u1"): False, np.dtype("i1"): True}
 
 
 def one_scale(conversion: Conversion) -> str | None:
@@ -38,10 +40,8 @@ def one_scale(conversion: Conversion) -> str | None:
 
 def byte_codes(conversion: Conversion) -> str | None:
     """Codes of activations are 8-bit integers."""
-    if not conversion.has(2):
-        return None
-    dtype = conversion.array(2, "zero point").dtype
-    return None if dtype in _CODES else f"to {dtype}"
+    dtype = _code_dtype(conversion)
+    return None if dtype in _CODES else f"to {dtype or 'codes of another kind'}"
 
 
 def codes_with_scale(conversion: Conversion) -> str | None:
@@ -65,10 +65,12 @@ def quantize_linear(conversion: Conversion) -> Value:
     """Codes of an activation."""
     conversion.ignore("axis", "saturate")
     _expect_plain(conversion)
+    _expect_whole(conversion)
     zero = conversion.array(2, "zero point") if conversion.has(2) else None
-    signed = _CODES[zero.dtype] if zero is not None else False
-    quant = tensor_quantization(conversion.array(1, "scale"), zero, signed)
-    assert quant is not None  # the constraints hold
+    dtype = _code_dtype(conversion)
+    assert dtype is not None  # the constraints hold
+    quant = tensor_quantization(conversion.array(1, "scale"), zero, _CODES[dtype])
+    assert quant is not None
     return conversion.emit(Quantize(quant), conversion.value(0))
 
 
@@ -82,6 +84,7 @@ def dequantize_linear(conversion: Conversion) -> Value:
     """Real values of an activation's codes."""
     conversion.ignore("axis")
     _expect_plain(conversion)
+    _expect_whole(conversion)
     return conversion.emit(Dequantize(), conversion.value(0))
 
 
@@ -120,16 +123,21 @@ def _code_bound(conversion: Conversion, index: int) -> int | None:
 
 @folds("DequantizeLinear", f"{_MICROSOFT}DequantizeLinear")
 def fold_dequantize(conversion: Conversion) -> Array:
-    """One scale, or one for each index of an axis."""
+    """One scale, or one for each index or block of an axis."""
     _expect_plain(conversion)
     codes = conversion.array(0, "codes")
-    scale, zero = _parameters(conversion, codes.ndim)
+    scale, zero = _parameters(conversion, codes.shape)
     _remember(conversion, codes)
     return np.asarray((codes.astype(np.int64) - zero).astype(np.float32) * scale)
 
 
 def _remember(conversion: Conversion, codes: Array) -> None:
-    """Keep the codes behind the result: weights stay what they are in the model."""
+    """Keep the codes behind the result: weights stay what they are in the model.
+
+    Codes with scales of blocks are not kept: no accumulator counts in steps of several scales.
+    """
+    if conversion.integer("block_size", 0):
+        return
     zero = conversion.array(2, "zero point") if conversion.has(2) else None
     axis = conversion.integer("axis", 1) % max(codes.ndim, 1)
     found = constant_codes(codes, conversion.array(1, "scale"), zero, axis)
@@ -139,46 +147,66 @@ def _remember(conversion: Conversion, codes: Array) -> None:
 
 @folds("QuantizeLinear", f"{_MICROSOFT}QuantizeLinear")
 def fold_quantize(conversion: Conversion) -> Array:
-    """One scale, or one for each index of an axis."""
+    """One scale, or one for each index or block of an axis."""
     conversion.ignore("saturate")
     _expect_plain(conversion)
     x = conversion.floats(0, "operand")
-    dtype = conversion.array(2, "zero point").dtype if conversion.has(2) else np.dtype("u1")
-    if dtype.kind not in "iu":
+    dtype = _code_dtype(conversion)
+    if dtype is None or dtype.kind not in "iu":
         raise conversion.reject(f"to {dtype}", "codes are integers")
-    scale, zero = _parameters(conversion, x.ndim)
-    limits = np.iinfo(dtype)
+    scale, zero = _parameters(conversion, x.shape)
+    limits = np.iinfo(str(dtype))
     codes = np.clip(np.rint(x / scale) + zero, limits.min, limits.max)
     return np.asarray(codes, dtype)
 
 
-def _parameters(conversion: Conversion, rank: int) -> tuple[Array, Array]:
+def _parameters(conversion: Conversion, shape: tuple[int, ...]) -> tuple[Array, Array]:
     """Scale and zero point, shaped to broadcast."""
     scale = conversion.floats(1, "scale")
     given = conversion.array(2, "zero point") if conversion.has(2) else None
     zero: Array = np.zeros(scale.shape, np.int64) if given is None else given.astype(np.int64)
-    axis = conversion.integer("axis", 1)
-    if scale.size == zero.size == 1:
+    axis, block = conversion.integer("axis", 1), conversion.integer("block_size", 0)
+    if scale.size == zero.size == 1 and not block:
         return scale.reshape(()), zero.reshape(())
-    if scale.shape != zero.shape or scale.ndim > 1:
+    if scale.shape != zero.shape or (scale.ndim > 1 and not block):
         text = f"scale {list(scale.shape)} and zero point {list(zero.shape)} do not fit"
         raise Rejection("IMC0209", text, "both are numbers, or both vectors along one axis")
-    axis = normal_axis(conversion, axis, rank)
-    if scale.size != conversion.type(0).shape[axis]:
+    axis = normal_axis(conversion, axis, len(shape))
+    if block:
+        return _of_blocks(scale, shape, axis, block), _of_blocks(zero, shape, axis, block)
+    if scale.size != shape[axis]:
         raise Rejection("IMC0209", f"{scale.size} scales do not fit axis {axis}")
-    shape = tuple(-1 if index == axis else 1 for index in range(rank))
-    return scale.reshape(shape), zero.reshape(shape)
+    along = tuple(-1 if index == axis else 1 for index in range(len(shape)))
+    return scale.reshape(along), zero.reshape(along)
+
+
+def _of_blocks(parameters: Array, shape: tuple[int, ...], axis: int, block: int) -> Array:
+    """Parameters of blocks along an axis, one for each element."""
+    wanted = list(shape)
+    wanted[axis] = -(-shape[axis] // max(block, 1))
+    if block < 0 or list(parameters.shape) != wanted:
+        text = f"scales {list(parameters.shape)} do not fit blocks of {block} along axis {axis}"
+        raise Rejection("IMC0209", text, f"there are {wanted} blocks of a tensor {list(shape)}")
+    return np.repeat(parameters, block, axis)[tuple(slice(extent) for extent in shape)]
+
+
+def _code_dtype(conversion: Conversion) -> np.dtype[np.generic] | None:
+    """The type of a QuantizeLinear's codes: its zero point's, or that of attribute output_dtype."""
+    given = conversion.integer("output_dtype", 0)
+    if conversion.has(2):
+        return conversion.array(2, "zero point").dtype
+    return numpy_type(given) if given else np.dtype("u1")
 
 
 def _expect_plain(conversion: Conversion) -> None:
-    """Blocked quantization and other element types came with operator sets 21 and 23."""
-    unusual = conversion.integer("block_size", 0) or conversion.integer("output_dtype", 0) not in (
-        0,
-        1,
-        2,
-        3,
-    )
-    if unusual or conversion.integer("precision", 0) not in (0, 1):
-        raise conversion.reject(
-            "in blocks or to another type", "scales are for a tensor or an axis"
-        )
+    """Other element types of results came with operator set 23."""
+    dequantizes = conversion.node.proto.op_type == "DequantizeLinear"
+    unusual = dequantizes and conversion.integer("output_dtype", 0) not in (0, TensorProto.FLOAT)
+    if unusual or conversion.integer("precision", 0) not in (0, TensorProto.FLOAT):
+        raise conversion.reject("to another type", "real values are float32")
+
+
+def _expect_whole(conversion: Conversion) -> None:
+    """Scales of blocks are for constants."""
+    if conversion.integer("block_size", 0):
+        raise conversion.reject("in blocks", "activations have one scale")

@@ -9,7 +9,7 @@ where something that was not adopted still reads them.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -51,6 +51,20 @@ def unsigned(params: QuantParams) -> QuantParams:
 
 def _half(params: QuantParams) -> int:
     return 1 << (params.bits - 1)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A real value that becomes codes: their parameters, their name, and the node behind."""
+
+    source: Value
+    output: QuantParams
+    name: str
+    end: Node
+
+    def site(self, chain: Chain) -> Site:
+        """The operators before it, to be put on codes."""
+        return Site(chain, self.output, self.name, self.end)
 
 
 # The parameters of an output are found with the rule that makes its codes.
@@ -250,33 +264,55 @@ class Adopter:
         self._forms[name, False] = move(self.builder, self.graph, node, codes, name)
 
     def _quantize(self, node: Node) -> None:
-        made = self._adopted(node) or self._entered(node) or self._quantized(node)
+        assert isinstance(node.op, Quantize)
+        place = _Place(node.operands[0], node.op.output, node.result.name, node)
+        made = self._adopted(place) or self._entered(node) or self._moved_after(node)
+        made = made or self._quantized(node)
         assert made.type.quant is not None
         self._forms[node.result.name, made.type.quant.signed] = made
 
-    def _adopted(self, node: Node) -> Value | None:
-        """The operator before a Quantize on codes, in the first way that is possible."""
+    def _moved_after(self, node: Node) -> Value | None:
+        """The operator before moves of what is quantized behind them: its codes move instead."""
+        assert isinstance(node.op, Quantize)
+        value, moves = node.operands[0], list[Node]()
+        while (moving := self._moving(value)) is not None:
+            moves.append(moving)
+            value = moving.operands[0]
+        if not moves:
+            return None
+        codes = self._adopted(_Place(value, node.op.output, f"{value.name}/codes", moves[-1]))
+        for index, moving in enumerate(reversed(moves)):
+            if codes is None:
+                return None
+            last = index == len(moves) - 1
+            name = node.result.name if last else f"{moving.result.name}/codes"
+            codes = move(self.builder, self.graph, moving, codes, name)
+        return codes
+
+    def _moving(self, value: Value) -> Node | None:
+        """The operator that only moves what it makes this value of, for one reader."""
+        node = self.graph.producer(value)
+        if node is None or not is_kind(node.op, Kind.MOVING) or not read_once(self.graph, value):
+            return None
+        plain = all(self.graph.constant(operand) is not None for operand in node.operands[1:])
+        return node if plain else None
+
+    def _adopted(self, place: _Place) -> Value | None:
+        """The operator before a place on codes, in the first way that is possible."""
         from .rules import adopt_product, find_rule  # the rules need this class
 
-        assert isinstance(node.op, Quantize)
-        source = node.operands[0]
+        source = place.source
         if read_once(self.graph, source):
             for find in (biased_product, scaled_product):
                 chain = find(self.graph, source)
-                made = self._tried(adopt_product, chain, node)
+                made = None if chain is None else adopt_product(self, place.site(chain))
                 if made is not None:
                     return made
         chain = activated(self.graph, source)
         if chain is None or not (read_once(self.graph, source) or self.codes(source) is not None):
             return None
         rule = find_rule(chain.node.op)
-        return None if rule is None else self._tried(rule, chain, node)
-
-    def _tried(self, rule: Rule, chain: Chain | None, node: Node) -> Value | None:
-        assert isinstance(node.op, Quantize)
-        if chain is None:
-            return None
-        return rule(self, Site(chain, node.op.output, node.result.name, node))
+        return None if rule is None else rule(self, place.site(chain))
 
     def _quantized(self, node: Node) -> Value:
         """A Quantize as it is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from ...ir import Array, Node, Op, QuantParams, Value
 from ...ir.ops.exact_product import accumulator_bound
 from ...ir.ops.linear import Conv
+from ...ir.ops.normalization import BatchNormalization
 from ...ir.ops.quantized import QConv, QMatMul
+from ...ir.ops.shape import Reshape
 from ...ir.requant import Requant
 from .adopter import Adopter, unsigned
 from .scaling import Scaling, compose, real_constant
@@ -20,6 +23,7 @@ from .thresholds import OutputStage, fit, fit_sign
 _ACCUMULATOR_LIMIT = 1 << 31
 _LARGEST_BIAS = 1 << 30
 _MOST_WEIGHT_BITS = 9
+_MOST_AXES = 5
 _BYTE = 8
 _LEVELS = 256
 
@@ -103,23 +107,54 @@ def adopt_output(adopter: Adopter, site: Site) -> Value | None:
     return _emit(adopter, replace(site, output=output), product, stage)
 
 
+def adopt_normalization(adopter: Adopter, site: Site) -> Value | None:
+    """BatchNormalization of codes: a depthwise product with weights of 1 or -1 and a window of 1.
+
+    Its factors are scales of the output stage, so that nothing is rounded but the offsets, to
+    fractions of a code.
+    """
+    node, x = site.node, adopter.codes(site.node.operands[0])
+    if x is None:
+        return None
+    shape = x.type.shape
+    direct = 3 <= len(shape) <= _MOST_AXES
+    flat = shape if direct else (1, shape[1], prod(shape[2:]))
+    scaling = compose(adopter.graph, node, (node,), shape[1])
+    if scaling is None:
+        return None
+    if not direct:
+        x = adopter.builder.add(Reshape(flat), [x], f"{node.result.name}/flat", node.origin)
+    weights = np.ones((shape[1], *(1 for _ in flat[1:])), np.int64)
+    ones = np.ones(shape[1], np.float32)
+    product, scaling = _positive(_Product(node, 0, x, weights, ones), scaling)
+    stage = _stage(adopter, site, product, scaling)
+    if stage is None or direct:
+        return None if stage is None else _emit(adopter, site, product, stage)
+    made = _emit(adopter, replace(site, name=f"{site.name}/scaled"), product, stage)
+    if made is None:
+        return None
+    return adopter.builder.add(Reshape(shape), [made], site.name, node.origin)
+
+
 def _product(adopter: Adopter, node: Node) -> _Product | None:
     """The product with its codes; None, with a note, where it has none that are held."""
     axis = 0 if isinstance(node.op, Conv) else 1
     found, x = adopter.constant(node.operands[1]), adopter.codes(node.operands[0])
     if found is None:
-        adopter.note(node, "not adopted: its weights are not dequantized constants")
+        text = "its weights are not constant codes with a scale for each output channel"
+        adopter.note(node, f"not adopted: {text}; they are quantized anew")
         return None
     if x is None:
         return None
     array, params = found
     if params.axis not in (None, axis):
-        adopter.note(node, f"not adopted: its weights have scales along axis {params.axis}")
+        text = f"its weights have scales along axis {params.axis}, output channels are axis {axis}"
+        adopter.note(node, f"not adopted: {text}; they are quantized anew")
         return None
     centred = array.astype(np.int64) - params.zero_points(array.ndim)
     if _bits(centred) > _MOST_WEIGHT_BITS:
         text = f"its weights need {_bits(centred)} bits, at most {_MOST_WEIGHT_BITS} are held"
-        adopter.note(node, f"not adopted: {text}")
+        adopter.note(node, f"not adopted: {text}; they are quantized anew")
         return None
     scales = np.broadcast_to(np.asarray(params.scale, np.float32), (array.shape[axis],))
     return _Product(node, axis, x, centred, scales)
@@ -141,7 +176,8 @@ def _scaling(adopter: Adopter, site: Site, product: _Product) -> Scaling | None:
     own = product.node.operands[2:] or _added(adopter, site)
     bias = real_constant(graph, own[0]) if own else None
     coded = bool(own) and adopter.constant(own[0]) is not None
-    rounded = bias is None or coded or site.output.bits == _BYTE
+    wide = site.output.bits == product.input.bits == _BYTE
+    rounded = bias is None or coded or wide
     if not chain.scaling and chain.sign is None and rounded:
         return None
     behind = compose(graph, product.node, chain.scaling, product.channels)
@@ -235,13 +271,17 @@ def _emit(adopter: Adopter, site: Site, product: _Product, stage: OutputStage) -
         codes, node.operands[1].name, _channel_params(scales, product.axis, bits)
     )
     bias = builder.constant(stage.bias, f"{node.result.name}/bias", _channel_params(units, 0, 32))
-    op = _product_op(node.op, requant, stage.shift)
+    op = _product_op(product, requant, stage.shift)
     return adopter.add(op, (product.x, weights, bias), site)
 
 
-def _product_op(op: Op, requant: Requant, shift: int) -> Op:
+def _product_op(product: _Product, requant: Requant, shift: int) -> Op:
+    op = product.node.op
     if isinstance(op, Conv):
         return QConv(op.strides, op.pads, op.dilations, op.group, requant, shift)
+    if isinstance(op, BatchNormalization):
+        ones = (1,) * (product.weights.ndim - 2)
+        return QConv(ones, (0,) * 2 * len(ones), ones, product.channels, requant, shift)
     return QMatMul(requant, shift)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ...ir import Op, Value
 from ...ir.ops.binary import Add, Mul
 from ...ir.ops.linear import MatrixProduct
-from ...ir.ops.normalization import Softmax
+from ...ir.ops.normalization import BatchNormalization, Softmax
 from ...ir.ops.pooling import AveragePool, GlobalAveragePool
 from ...ir.ops.quant import Dequantize
 from ...ir.ops.quantized import (
@@ -28,7 +28,7 @@ from ..registry import Kind, is_kind
 from ..rules.dot import stacks_of_matrices
 from ..rules.unary import UNARY
 from .adopter import Adopter, Rule, unsigned
-from .products import adopt_output, adopt_product
+from .products import adopt_normalization, adopt_output, adopt_product
 from .site import Site
 
 __all__ = ["adopt_output", "adopt_product", "find_rule"]
@@ -117,6 +117,7 @@ _RULES: dict[type[Op], Rule] = {
     AveragePool: _average,
     GlobalAveragePool: _average,
     Concat: _concat,
+    BatchNormalization: adopt_normalization,
     MatrixProduct: _dot,
     Softmax: _softmax,
     Dequantize: _requantized,

@@ -45,7 +45,8 @@ def real_constant(graph: Graph, value: Value) -> Array | None:
 def compose(graph: Graph, product: Node, steps: tuple[Node, ...], channels: int) -> Scaling | None:
     """All steps behind a product as one; None where one is not the same for a whole channel."""
     found = Scaling(np.ones(channels), np.zeros(channels))
-    axis = 1 if isinstance(product.op, Conv) else product.result.type.rank - 1
+    first = isinstance(product.op, Conv | BatchNormalization)
+    axis = 1 if first else product.result.type.rank - 1
     for step in steps:
         one = _step(graph, step, axis, channels)
         if one is None:

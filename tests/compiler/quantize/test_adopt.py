@@ -20,8 +20,8 @@ from imcc.compiler.ir.ops.quantized import QAdd, QConv, QMatMul, QUnary
 from imcc.compiler.ir.types import DType
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.passes import PassContext, Pipeline
-from imcc.compiler.quantize import OnnxRuntimeWitness
-from imcc.compiler.quantize.state import float_nodes, has_signed_codes
+from imcc.compiler.quantize.state import float_nodes
+from imcc.compiler.quantize.witness import witness_of
 from imcc.runtime import Machine
 
 BATCH = 16
@@ -109,7 +109,7 @@ def differences(proto: ModelProto, *, machine: str = "", fused: bool = True) -> 
     graph = adopted(proto)
     imported = import_onnx(proto)
     inputs = samples(imported, BATCH)
-    witness = OnnxRuntimeWitness(proto, signed=has_signed_codes(imported))
+    witness = witness_of(proto, imported)
     if fused:
         assert witness.unfused == ()
     expected, found = witness.run(inputs), evaluate(graph, inputs)
