@@ -21,15 +21,19 @@ _OUTPUT = "output_dtype"
 
 
 def clip_nibbles(proto: ModelProto) -> ModelProto:
-    """The model with codes of 4 bits clipped in bytes; `proto` itself where it makes none."""
+    """The model with codes of 4 bits clipped in bytes; `proto` itself where it makes none.
+
+    Codes that are outputs of the model stay, for bytes would be of another type.
+    """
     types = {tensor.name: tensor.data_type for tensor in _constants(proto)}
-    if not any(_element(node, types) in _BYTES for node in proto.graph.node):
+    outputs = {entry.name for entry in proto.graph.output}
+    found = [0 if outputs & set(n.output) else _element(n, types) for n in proto.graph.node]
+    if not any(element in _BYTES for element in found):
         return proto
     plain = ModelProto()
     plain.CopyFrom(proto)
     del plain.graph.node[:]
-    for node in proto.graph.node:
-        element = _element(node, types)
+    for node, element in zip(proto.graph.node, found, strict=True):
         plain.graph.node.extend(_clipped(node, element) if element in _BYTES else [node])
     return plain
 

@@ -191,7 +191,7 @@ def test_copies_take_windows_in_turn() -> None:
 def test_copies_on_one_array_wait_for_each_other() -> None:
     tiles = tuple(Tile(0, 0, 4 * copy, 0, 16, 0, 4, 0, copy=copy) for copy in range(2))
     both = replace(matrix(TINY, 16, 4, 1, list(tiles)), copies=2)
-    assert product(TINY, both, 6).latency_cycles == 6 * 80
+    assert product(TINY, both, 6).cycles == 6 * 80
 
 
 SETUP: list[Instruction] = [

@@ -187,7 +187,8 @@ def _of_blocks(parameters: Array, shape: tuple[int, ...], axis: int, block: int)
     if block < 0 or list(parameters.shape) != wanted:
         text = f"scales {list(parameters.shape)} do not fit blocks of {block} along axis {axis}"
         raise Rejection("IMC0209", text, f"there are {wanted} blocks of a tensor {list(shape)}")
-    return np.repeat(parameters, block, axis)[tuple(slice(extent) for extent in shape)]
+    # Not repeat, which makes whole blocks however long they claim to be.
+    return np.take(parameters, np.arange(shape[axis]) // block, axis)
 
 
 def _code_dtype(conversion: Conversion) -> np.dtype[np.generic] | None:

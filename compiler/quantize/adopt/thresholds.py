@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from .scaling import Scaling
 
-# Every doubling is an instruction; 2^-12 of an accumulator is as fine as scales of few bits need.
-MOST_SHIFT = 12
+# Every doubling is an instruction; 2^-15 of the largest difference of 8-bit codes is what float32
+# holds. Normalizations of codes need that: one of their accumulators is several steps.
+MOST_SHIFT = 15
 _EXACT = 1 << 24
 _LARGEST_BIAS = 1 << 30
 _TIE = 1e-6
@@ -79,10 +80,10 @@ def _moved(
     edges = np.arange(low + 1, high + 1)[:, np.newaxis] - 0.5
     wanted = (edges * scale - scaling.offset) / scaling.factor
     made = edges * scale / stage.step - np.ldexp(stage.bias.astype(np.float64), -stage.shift)
-    # An edge on an accumulator is a tie, decided by float32: on both sides, or on one of them.
+    # An edge on an accumulator is a tie. Where both have it float32 decides on both sides; where
+    # only the stage has it, rounding to even codes may decide otherwise than the model.
+    uncertain = np.abs(made - np.rint(made)) < _TIE
     tied = (np.abs(wanted - np.rint(wanted)) < _TIE) & (np.abs(wanted - made) < _TIE)
-    first, *either = (
-        np.clip(np.ceil(t), -reach, reach + 1) for t in (wanted, made - _TIE, made + _TIE)
-    )
-    moved = np.where(tied, 0, np.maximum(*(np.abs(first - second) for second in either)))
+    first, second = (np.clip(np.ceil(t), -reach, reach + 1) for t in (wanted, made))
+    moved = np.where(tied, 0, np.abs(first - second) + (uncertain & (np.abs(made) <= reach)))
     return float(moved.sum(axis=0).max(initial=0)) / (2 * reach + 1)
