@@ -25,6 +25,7 @@ from onnx.backend.test.case.test_case import TestCase
 from .errors import CompileError
 from .ir import Array
 from .onnx_backend import ImccBackend, as_array, named_inputs, reason
+from .verify.node_parameters import PARAMETERS, parameter_names
 from .verify.node_tests import TARGET, DifferenceError, run_on_machine
 
 PAGE = Path("docs/reference/conformance.md")
@@ -36,7 +37,10 @@ The standard node tests of onnx {version}, first against the float evaluator (`c
 says what a graph means before it is quantized, and must give the expected values. What passed is
 then compiled for the target {target}, calibrated on its own input and without anything on the host,
 and run on the machine, whose codes must be those of the quantized graph. Inputs that decide shapes,
-such as axes, are bound as constants before import.
+such as axes, are bound as constants before import. For the machine those are bound as well that
+networks keep as constants:
+
+{parameters}
 
 | cases | evaluated | not supported | wrong | on the machine, equal | on the machine, different |
 | --- | --- | --- | --- | --- | --- |
@@ -79,8 +83,8 @@ def run_all() -> list[Result]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the tests make their expected values with overflows
         cases = collect_testcases(None)
-        operators = {case.name: _operator(case) for case in cases}
-        return [_run(case, operators.get(_base(case.name), _operator(case))) for case in cases]
+        named = {case.name: case for case in cases}
+        return [_run(case, named.get(_base(case.name), case)) for case in cases]
 
 
 def _base(name: str) -> str:
@@ -94,9 +98,11 @@ def _operator(case: TestCase) -> str:
     return f"{node.domain}::{node.op_type}" if node.domain else str(node.op_type)
 
 
-def _run(case: TestCase, operator: str) -> Result:
+def _run(case: TestCase, base: TestCase) -> Result:
+    """The result of a case that tests what `base` tests, with the operator itself."""
     assert case.model is not None  # node tests are made in memory
     assert case.data_sets is not None
+    operator = _operator(base)
     try:
         backend = ImccBackend.prepare(case.model)
         for inputs, expected in case.data_sets:
@@ -108,15 +114,17 @@ def _run(case: TestCase, operator: str) -> Result:
     except (CompileError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         text = f"{type(error).__name__}: {error}"
         return Result(case.name, operator, Outcome.WRONG, text)
-    return Result(case.name, operator, Outcome.PASSED, machine=_on_machine(case))
+    return Result(case.name, operator, Outcome.PASSED, machine=_on_machine(case, base))
 
 
-def _on_machine(case: TestCase) -> OnMachine:
+def _on_machine(case: TestCase, base: TestCase) -> OnMachine:
     assert case.model is not None  # node tests are made in memory
+    assert base.model is not None
     assert case.data_sets is not None
     inputs, _ = case.data_sets[0]
     try:
-        run_on_machine(case.model, named_inputs(case.model, inputs))
+        parameters = parameter_names(base.model.graph)
+        run_on_machine(case.model, named_inputs(case.model, inputs), parameters)
     except DifferenceError as error:
         return OnMachine(Outcome.WRONG, str(error))
     except CompileError as error:
@@ -150,6 +158,7 @@ def page(results: Sequence[Result]) -> str:
     title = _TITLE.format(
         version=onnx.__version__,
         target=TARGET,
+        parameters=_parameters(),
         cases=len(results),
         passed=counts[Outcome.PASSED],
         unsupported=counts[Outcome.UNSUPPORTED],
@@ -163,6 +172,11 @@ def page(results: Sequence[Result]) -> str:
     )
     rows = [_row(name, found) for name, found in sorted(by_operator.items())]
     return "\n".join([title, head, *rows]) + "\n"
+
+
+def _parameters() -> str:
+    """The operands that are bound, an operator a line."""
+    return "\n".join(f"- `{name}`: {', '.join(bound)}" for name, bound in PARAMETERS.items())
 
 
 def _row(name: str, results: Sequence[Result]) -> str:

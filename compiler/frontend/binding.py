@@ -6,7 +6,7 @@ model can be imported only for given arrays of these inputs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from onnx import AttributeProto, GraphProto, ModelProto, NodeProto
 from onnx.numpy_helper import from_array
@@ -18,9 +18,14 @@ from .registry import Form, find_converter
 _TYPE_ONLY = frozenset({"Shape", "Size", "EyeLike"})
 
 
-def bind_constants(proto: ModelProto, opset: int, arrays: Mapping[str, Array]) -> ModelProto:
-    """The model with the inputs that converters need constant turned into weights."""
-    names = constant_inputs(proto.graph, opset) & arrays.keys()
+def bind_constants(
+    proto: ModelProto, opset: int, arrays: Mapping[str, Array], others: Collection[str] = ()
+) -> ModelProto:
+    """The model with the inputs that converters need constant, and `others`, turned into weights.
+
+    Only inputs that `arrays` has can be bound.
+    """
+    names = (constant_inputs(proto.graph, opset) | set(others)) & arrays.keys()
     bound = ModelProto()
     bound.CopyFrom(proto)
     kept = [entry for entry in bound.graph.input if entry.name not in names]

@@ -21,6 +21,7 @@ from ..ir.ops.normalization import BatchNormalization
 from ..ir.ops.shape import Reshape
 from .base import Pass, PassContext
 from .canonicalize_products import add_into_product, constant_operand, mul_into_product
+from .decompose.steps import is_f32
 from .fold_batch_norm import channel_affine, fold_batch_norm
 from .products import Vector, along_axis
 from .rewrite import Rewriter, rewrite
@@ -83,7 +84,7 @@ def lower_add(builder: Rewriter, node: Node, operands: tuple[Value, ...]) -> Val
 
 def _per_channel(builder: Rewriter, operands: tuple[Value, ...]) -> tuple[Value, Vector] | None:
     found = constant_operand(builder, operands)
-    if found is None or found[0].type.rank < 2:
+    if found is None or found[0].type.rank < 2 or not is_f32(found[0]):
         return None
     x, array = found
     vector = along_axis(array, x.type, 1)

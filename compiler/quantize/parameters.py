@@ -28,6 +28,11 @@ def activation_params(low: float, high: float, bits: int) -> QuantParams:
     return QuantParams((float(scale),), (zero,), None, bits, False)
 
 
+def range_params(array: Array, bits: int) -> QuantParams:
+    """Unsigned codes for all values of an array."""
+    return activation_params(min(float(array.min()), 0.0), max(float(array.max()), 0.0), bits)
+
+
 @dataclass(frozen=True, eq=False)
 class ProductCodes:
     """Weights and bias of a product as integers; scales are float32, one an output channel."""

@@ -14,6 +14,7 @@ from ..ir import Array, DType, Graph, QuantParams, Value
 from ..ir.ops.quant import Leave
 from ..ir.ops.shape import Pad
 from .calibration import Method, Statistics, calibrate, value_range
+from .cancellation import with_coarse_sums
 from .parameters import activation_params
 from .plan import Plan
 from .planning import plan_quantization
@@ -45,7 +46,8 @@ def calibrate_activations(
     roots = _roots(graph, plan) - plan.fixed.keys()
     if not roots:
         return dict(plan.fixed)
-    return _activations(graph, plan, calibrate(graph, batches, roots), options)
+    found = _activations(graph, plan, calibrate(graph, batches, roots), options)
+    return with_coarse_sums(graph, plan, found, options)
 
 
 def quantize_with(graph: Graph, activations: Mapping[str, QuantParams], options: Options) -> Graph:
@@ -79,12 +81,12 @@ def _activations(
         if name in byte_inputs:
             params[name] = QuantParams((1.0,), (0,), None, 8, False)
             continue
-        if name in inputs and found.whole:
-            params[name] = _whole_params(found, options.activation_bits)
-            continue
         bits = options.activation_bits
         if name in integers:
             params[name] = _integer_params(found, bits)
+            continue
+        if name in inputs and found.whole:
+            params[name] = _whole_params(found, bits)
             continue
         method = Method.MIN_MAX if name in outputs else options.method
         low, high = value_range(found, method, options.percentile, bits)

@@ -15,7 +15,7 @@ from ..ir.ops.unary import Identity
 from ..ir.requant import Requant, quantize
 from ..ir.sketch import repeated
 from .calibration import Method
-from .parameters import activation_params
+from .parameters import range_params
 from .plan import Bounds, Plan
 from .registry import RULES
 from .state import is_coded
@@ -140,8 +140,7 @@ class Quantizer:
     def constant_codes(self, array: Array, name: str, params: QuantParams | None = None) -> Value:
         """A constant tensor as codes."""
         if params is None:
-            low, high = min(float(array.min()), 0.0), max(float(array.max()), 0.0)
-            params = activation_params(low, high, self.options.activation_bits)
+            params = range_params(array, self.options.activation_bits)
         codes = repeated(lambda part: quantize(part, params), array)
         return self.builder.constant(codes, name, params)
 

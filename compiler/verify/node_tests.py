@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from onnx import ModelProto
@@ -24,15 +24,17 @@ class DifferenceError(Exception):
     """The machine gives other codes than the quantized graph."""
 
 
-def run_on_machine(model: ModelProto, arrays: Mapping[str, Array]) -> None:
+def run_on_machine(
+    model: ModelProto, arrays: Mapping[str, Array], parameters: Collection[str] = ()
+) -> None:
     """Compile a model, calibrated on `arrays`, and run it on them.
 
-    Inputs that decide shapes are constants of the model. Raises `CompileError` or `IsaError` where
-    the model cannot be compiled for the machine alone, and `DifferenceError` where the machine does
-    not give the codes of the quantized graph.
+    Inputs that decide shapes and `parameters` are constants of the model. Raises `CompileError` or
+    `IsaError` where the model cannot be compiled for the machine alone, and `DifferenceError` where
+    the machine does not give the codes of the quantized graph.
     """
     opset = next((e.version for e in model.opset_import if e.domain in _DOMAINS), 0)
-    bound = bind_constants(model, opset, arrays)
+    bound = bind_constants(model, opset, arrays, parameters)
     chip = load_target(TARGET)
     given = {entry.name: arrays[entry.name] for entry in bound.graph.input if entry.name in arrays}
     compilation = compile_model(bound, chip, CompileOptions(strict=True), given)

@@ -20,15 +20,16 @@ def bundled(name: str) -> ModelProto:
 def with_suffix(model: ModelProto) -> ModelProto:
     """The network with its best two classes, their scores, and the best class alone."""
     (output,) = [entry.name for entry in model.graph.output]
+    _constant(model, "one", np.array([1], np.int64))
     _constant(model, "two", np.array([2], np.int64))
     nodes = [
         helper.make_node("TopK", [output, "two"], ["scores", "classes"], name="/top"),
-        helper.make_node("ArgMax", [output], ["best"], name="/best", axis=1, keepdims=0),
+        helper.make_node("TopK", [output, "one"], ["highest", "best"], name="/best"),
     ]
     types = {"scores": TensorProto.FLOAT, "classes": TensorProto.INT64, "best": TensorProto.INT64}
     del model.graph.output[:]
     for name, element in types.items():
-        shape: list[str | int | None] = ["N"] if name == "best" else ["N", 2]
+        shape: list[str | int | None] = ["N", 1 if name == "best" else 2]
         model.graph.output.append(helper.make_tensor_value_info(name, element, shape))
     return _with_nodes(model, nodes)
 

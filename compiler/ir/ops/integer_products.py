@@ -127,7 +127,7 @@ class QLinearMatMul(Op):
         """Exact accumulators, then one rounding."""
         a, a_scale, a_zero, b, b_scale, b_zero, y_scale, y_zero = inputs
         acc = integer_product(a, a_zero, b, b_zero)
-        scale = _product_scale(_rows(a_scale), _columns(b_scale), y_scale.reshape(()))
+        scale = _product_scale(rows(a_scale), columns(b_scale), y_scale.reshape(()))
         return (requantize(acc, scale, y_zero.reshape(())),)
 
 
@@ -182,7 +182,7 @@ class QuantizeLinear(Op):
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """One division and one rounding an element, in the type of x."""
         x = inputs[0]
-        scale, *zero = (_spread(array, x, self.axis, self.block) for array in inputs[1:])
+        scale, *zero = (spread(array, x.shape, self.axis, self.block) for array in inputs[1:])
         limits = np.iinfo(str(self.output.numpy))
         offset = zero[0].astype(np.int64) if zero else np.int64(0)
         with np.errstate(over="ignore"):
@@ -215,7 +215,7 @@ class DequantizeLinear(Op):
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """One product an element, in float32."""
         x = inputs[0]
-        scale, *zero = (_spread(array, x, self.axis, self.block) for array in inputs[1:])
+        scale, *zero = (spread(array, x.shape, self.axis, self.block) for array in inputs[1:])
         centred = x.astype(np.int64) - (zero[0].astype(np.int64) if zero else 0)
         real = centred.astype(np.float32) * scale.astype(np.float32)
         return (real.astype(scale.dtype),)
@@ -232,8 +232,8 @@ def requantize(acc: Array, scale: NDArray[np.float32], zero: Array) -> Array:
 
 def integer_product(a: Array, a_zero: Array, b: Array, b_zero: Array) -> NDArray[np.int32]:
     """Accumulators of a matrix product."""
-    left = a.astype(np.float64) - _rows(a_zero)
-    right = b.astype(np.float64) - _columns(b_zero)
+    left = a.astype(np.float64) - rows(a_zero)
+    right = b.astype(np.float64) - columns(b_zero)
     return np.asarray(np.matmul(left, right)).astype(np.int32)
 
 
@@ -251,14 +251,14 @@ def product_shape(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...]:
     return (*outer, *rows, *columns)
 
 
-def _rows(parameter: Array) -> Array:
+def rows(parameter: Array) -> Array:
     """A parameter of the left operand: a vector has one element a row."""
     if parameter.size == 1:
         return parameter.reshape(())
     return parameter[:, None] if parameter.ndim == 1 else parameter
 
 
-def _columns(parameter: Array) -> Array:
+def columns(parameter: Array) -> Array:
     """A parameter of the right operand: a vector has one element a column."""
     return parameter.reshape(()) if parameter.size == 1 else parameter
 
@@ -296,11 +296,11 @@ def _expect_parameters(operands: Sequence[TensorType], axis: int, block: int) ->
         raise OpError(f"scale has shape {list(scale.shape)}, needed is {list(needed)}")
 
 
-def _spread(parameter: Array, x: Array, axis: int, block: int) -> Array:
-    """A scale or zero point, shaped to broadcast against x."""
+def spread(parameter: Array, shape: tuple[int, ...], axis: int, block: int) -> Array:
+    """A scale or zero point of QuantizeLinear, shaped to broadcast against x of this shape."""
     if parameter.size == 1:
         return parameter.reshape(())
     if not block:
-        return parameter.reshape(tuple(-1 if a == axis else 1 for a in range(x.ndim)))
+        return parameter.reshape(tuple(-1 if a == axis else 1 for a in range(len(shape))))
     repeated = np.repeat(parameter, block, axis=axis)
-    return repeated[(slice(None),) * axis + (slice(0, x.shape[axis]),)]
+    return repeated[(slice(None),) * axis + (slice(0, shape[axis]),)]

@@ -19,6 +19,7 @@ from . import (
     attention,
     einsum,
     indexing,
+    integers,
     masks,
     normalization,
     pooling,
@@ -38,6 +39,7 @@ __all__ = [
     "attention",
     "einsum",
     "indexing",
+    "integers",
     "masks",
     "normalization",
     "pooling",
@@ -60,10 +62,13 @@ class Decompose(Pass):
     4. Resampling becomes repetition, a choice of elements, or matrix products with constants;
        transposed convolution becomes convolution.
     5. Indexing by constants becomes slices, or a gathering along one axis.
-    6. Arithmetic with one constant number becomes a function of one operand; a quotient becomes a
-       product with the reciprocal; other reductions become sums and functions.
+    6. Arithmetic with one constant number becomes a function of one operand, with a few of them a
+       choice between such functions; a quotient becomes a product with the reciprocal; other
+       reductions become sums and functions, positions of extremes a choice between numbers.
     7. Masks before a Softmax that add large negative numbers become choices between the score and
        one bounded number, so that they do not widen the range of the scores.
+    8. Integer products and quantization with constant scales and zero points become real
+       arithmetic on codes of 8 bits.
 
     A node of which no decomposition is known, or only one that would mix samples, stays as it is.
     """

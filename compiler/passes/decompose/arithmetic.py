@@ -6,13 +6,15 @@ from math import inf, log
 
 import numpy as np
 
-from ...ir import Node, Value
-from ...ir.ops.binary import Add, Div, Maximum, Minimum, Mul, Power, Sub
+from ...ir import Array, Node, Op, Value
+from ...ir.ops.binary import Add, Div, Maximum, Minimum, Modulo, Mul, Power, Sub
 from ...ir.ops.constant_operand import WithConstant
+from ...ir.ops.logic import Where
 from ...ir.ops.math import Function
 from .registry import decomposes
 from .steps import Steps, is_f32
 
+_CHOICES = 16  # more constant numbers would make too long a chain
 _PLAIN = {0.5: Function.SQRT, -1.0: Function.RECIPROCAL}
 
 
@@ -103,3 +105,33 @@ def power(steps: Steps, x: Value, exponent: float) -> Value:
     if exponent in _PLAIN:
         return steps.math(_PLAIN[exponent], x)
     return x if exponent == 1 else steps.add(WithConstant(Power(), exponent), x)
+
+
+@decomposes(Power, Modulo)
+def by_several_numbers(steps: Steps, node: Node) -> Value | None:
+    """A choice between the functions for each number that the constant holds.
+
+    Elsewhere each function gets a harmless operand, so that it does not widen the range.
+    """
+    x, b = steps.operands
+    array, shape = steps.array(b), node.results[0].type.shape
+    if array is None or steps.array(x) is not None or x.type.rank < len(shape):
+        return None
+    numbers = np.unique(array)
+    if not 1 < len(numbers) <= _CHOICES or not _are_defined(node.op, x, numbers):
+        return None
+    harmless = steps.like(x, np.full((1,) * len(shape), isinstance(node.op, Power)), "harmless")
+    chosen: Value | None = None
+    for number in numbers:
+        places = np.broadcast_to(array == number, shape)
+        mask = steps.constant(np.ascontiguousarray(places), "places")
+        operand = steps.add(Where(), mask, x, harmless)
+        found = steps.add(WithConstant(node.op, float(number)), operand)
+        chosen = found if chosen is None else steps.add(Where(), mask, found, chosen)
+    return chosen
+
+
+def _are_defined(op: Op, x: Value, numbers: Array) -> bool:
+    """Whether the numbers can be operands of the type of x."""
+    whole = bool(np.all(numbers == np.rint(numbers)))
+    return (x.type.dtype.is_float or whole) and (isinstance(op, Power) or bool(numbers.all()))

@@ -21,6 +21,7 @@ from ...ir.ops.indexing import (
     Triangle,
 )
 from ...ir.ops.logic import Where
+from ...ir.ops.shape import Concat
 from .registry import decomposes
 from .steps import Steps
 
@@ -132,3 +133,13 @@ def _block(places: Array, size: int) -> int:
             break
         block = longer
     return block
+
+
+@decomposes(Concat)
+def without_empty(steps: Steps, node: Node) -> Value | None:
+    """Operands without elements add nothing."""
+    assert isinstance(node.op, Concat)
+    full = [value for value in steps.operands if value.type.shape[node.op.axis]]
+    if not full or len(full) == len(steps.operands):
+        return None
+    return steps.concat(full, node.op.axis)

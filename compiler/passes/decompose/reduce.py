@@ -1,4 +1,4 @@
-"""Reductions that are sums of functions, products of few elements, and running sums."""
+"""Reductions that are sums of functions, products of few elements, running sums, and positions."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from math import prod
 
 import numpy as np
 
-from ...ir import Node, Value
+from ...ir import DType, Node, Value
+from ...ir.ops.cast import Cast
+from ...ir.ops.compare import Compare, Relation
 from ...ir.ops.linear import MatMul
+from ...ir.ops.logic import Where
 from ...ir.ops.math import Function
 from ...ir.ops.pooling import GlobalAveragePool
-from ...ir.ops.reduce import Reduce, Reduction, Running, reduced_shape
+from ...ir.ops.reduce import Position, Reduce, Reduction, Running, reduced_shape
 from .arithmetic import power
 from .registry import decomposes
 from .steps import Steps, is_f32
 
 _FACTORS = 32  # a product of more elements would lose all digits on codes
+_NUMBERS = 256  # as many have codes
 _PLAIN = (Reduction.SUM, Reduction.MEAN, Reduction.MAX, Reduction.MIN, Reduction.PROD)
 
 
@@ -87,13 +91,40 @@ def running_sum(steps: Steps, node: Node) -> Value | None:
     """A product with a triangular matrix of ones."""
     assert isinstance(node.op, Running)
     (x,), op = steps.operands, node.op
-    if op.product or not is_f32(x) or x.type.rank < 2:
+    if op.product:
         return None
     extent = x.type.shape[op.axis]
     number = np.arange(extent)
     ahead = number - number[:, None]  # the place of the result less that of the summand
     ahead = -ahead if op.reverse else ahead
     matrix = (ahead > 0 if op.exclusive else ahead >= 0).astype(np.float32)
-    turned = steps.to_last(x, op.axis)
-    total = steps.add(MatMul(), turned, steps.constant(matrix, "triangle"))
-    return steps.from_last(total, op.axis)
+    real = x if is_f32(x) else steps.add(Cast(DType.F32), x)
+    rows = steps.reshape(real, (1, extent)) if x.type.rank == 1 else steps.to_last(real, op.axis)
+    total = steps.add(MatMul(), rows, steps.constant(matrix, "triangle"))
+    if x.type.rank == 1:
+        total = steps.reshape(total, (extent,))
+    return _as_before(steps, steps.from_last(total, op.axis), x)
+
+
+def _as_before(steps: Steps, total: Value, x: Value) -> Value:
+    """A real value in the type of x: the nearest whole number if that is an integer."""
+    if is_f32(x):
+        return total
+    return steps.add(Cast(x.type.dtype), steps.math(Function.ROUND, total))
+
+
+@decomposes(Position)
+def position(steps: Steps, node: Node) -> Value | None:
+    """The least or greatest of the numbers at which the extreme stands."""
+    assert isinstance(node.op, Position)
+    (x,), op = steps.operands, node.op
+    shape = tuple(e if axis == op.axis else 1 for axis, e in enumerate(x.type.shape))
+    extent = shape[op.axis]
+    if not is_f32(x) or extent > _NUMBERS:
+        return None
+    extreme = steps.reduce(Reduction.MAX if op.largest else Reduction.MIN, x, (op.axis,))
+    here = steps.add(Compare(Relation.EQUAL), x, extreme)
+    numbers = steps.constant(np.arange(extent).reshape(shape), "numbers")
+    behind = steps.constant(np.full((1,) * len(shape), 0 if op.last else extent - 1), "behind")
+    found = steps.add(Where(), here, numbers, behind)
+    return steps.reduce(Reduction.MAX if op.last else Reduction.MIN, found, (op.axis,), op.keep)

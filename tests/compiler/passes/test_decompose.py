@@ -2,47 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import NodeProto
-from support.onnx_models import f32, i64, node, run_onnxruntime, weights
+from support.decomposed import decomposed, names
+from support.onnx_models import f32, i64, node, weights
 from support.whole_models import whole_model
 
 from imcc.compiler.frontend import import_onnx
-from imcc.compiler.ir import Array, Graph, evaluate, verify
+from imcc.compiler.ir import Array, evaluate, verify
 from imcc.compiler.passes import PassContext, Pipeline
 
 FEW = settings(max_examples=25, deadline=None)
 IMAGE = {"x": weights(2, 8, 6, 5)}
 TOKENS = {"x": weights(2, 5, 16)}
-
-
-def decomposed(
-    nodes: list[NodeProto],
-    inputs: Mapping[str, Array],
-    constants: Mapping[str, Array] | None = None,
-    *,
-    outputs: str = "y",
-    opset: int = 22,
-) -> Graph:
-    """The graph after the pass, whose outputs equal those of onnxruntime on the model."""
-    proto = whole_model(nodes, inputs, constants, outputs=outputs, opset=opset)
-    graph = Pipeline.parse("decompose").run(import_onnx(proto, batched=False), PassContext())
-    verify(graph)
-    found = evaluate(graph, inputs)
-    for name, array in zip(graph.output_names, run_onnxruntime(proto, inputs), strict=True):
-        assert found[name].shape == array.shape
-        np.testing.assert_allclose(found[name], array, rtol=1e-4, atol=2e-5)
-    return graph
-
-
-def names(graph: Graph) -> list[str]:
-    return [n.op.name for n in graph.nodes]
 
 
 # -- normalization -----------------------------------------------------------------------------
@@ -324,9 +300,29 @@ def test_mean_over_images_is_a_pooling() -> None:
 
 @pytest.mark.parametrize("exclusive", [0, 1])
 @pytest.mark.parametrize("reverse", [0, 1])
-def test_running_sums(exclusive: int, reverse: int) -> None:
+@pytest.mark.parametrize(("shape", "axis"), [((2, 3, 4), 1), ((2, 3, 4), -1), ((5,), 0)])
+def test_running_sums(exclusive: int, reverse: int, shape: tuple[int, ...], axis: int) -> None:
     op = node("CumSum", "x a", "y", exclusive=exclusive, reverse=reverse)
-    assert "matmul" in names(decomposed([op], {"x": weights(2, 3, 4)}, {"a": i64(1)}))
+    assert "matmul" in names(decomposed([op], {"x": weights(*shape)}, {"a": i64(axis)}))
+
+
+def test_running_sums_of_integers() -> None:
+    x = np.random.default_rng(3).integers(-9, 9, (2, 5))
+    assert "running" not in names(decomposed([node("CumSum", "x a", "y")], {"x": x}, {"a": i64(1)}))
+
+
+@pytest.mark.parametrize("op_type", ["ArgMax", "ArgMin"])
+@pytest.mark.parametrize("last", [0, 1])
+@pytest.mark.parametrize("keep", [0, 1])
+def test_positions(op_type: str, last: int, keep: int) -> None:
+    ties = np.round(weights(2, 6, 5) * 2)
+    op = node(op_type, "x", "y", axis=1, keepdims=keep, select_last_index=last)
+    assert names(decomposed([op], {"x": ties})) == ["reduce", "compare", "where", "reduce"]
+
+
+def test_positions_among_more_numbers_than_codes_stay() -> None:
+    graph = decomposed([node("ArgMax", "x", "y", axis=1)], {"x": weights(1, 257)})
+    assert names(graph) == ["position"]
 
 
 @pytest.mark.parametrize("p", [1, 2, 3])
@@ -357,6 +353,29 @@ def test_one_constant_operand(
     op_type: str, operands: str, constant: Array, expected: list[str]
 ) -> None:
     assert names(decomposed([node(op_type, operands, "y")], TOKENS, {"k": constant})) == expected
+
+
+def test_a_few_constant_exponents_are_a_choice() -> None:
+    exponents = f32([2, 3, 0.5, 2, 1]).reshape(5, 1)
+    inputs = {"x": np.abs(weights(2, 5, 16))}
+    graph = decomposed([node("Pow", "x k", "y")], inputs, {"k": exponents})
+    assert names(graph).count("with_constant") == 4
+    assert names(graph).count("where") == 4 + 3
+
+
+@pytest.mark.parametrize("truncate", [0, 1])
+def test_a_few_constant_divisors_are_a_choice(truncate: int) -> None:
+    x = np.random.default_rng(1).integers(-20, 20, (4, 6))
+    op = node("Mod", "x k", "y", fmod=truncate)
+    graph = decomposed([op], {"x": x}, {"k": i64([2, -3, 5, 5, -3, 7])})
+    assert "modulo" not in names(graph)
+
+
+@pytest.mark.parametrize("divisors", [np.arange(1, 18), np.array([3, 0])])
+def test_many_divisors_and_zeros_stay(divisors: Array) -> None:
+    proto = whole_model([node("Mod", "x k", "y")], {"x": divisors}, {"k": divisors})
+    graph = import_onnx(proto, batched=False)
+    assert Pipeline.parse("decompose").run(graph, PassContext()) is graph
 
 
 def test_quotient_of_two_values() -> None:
@@ -399,6 +418,12 @@ def test_rows_are_gathered_whole() -> None:
     graph = decomposed([node("GatherND", "x i", "y")], TOKENS, constants)
     gathers = [n for n in graph.nodes if n.op.name == "gather"]
     assert gathers[0].operands[0].type.shape == (1, 10, 16)
+
+
+def test_operands_without_elements_are_left_out() -> None:
+    nodes = [node("Slice", "x a a one", "none"), node("Concat", "x none", "y", axis=1)]
+    graph = decomposed(nodes, TOKENS, {"a": i64([5]), "one": i64([1])})
+    assert "concat" not in names(graph)
 
 
 def test_triangle_and_reversal() -> None:
