@@ -358,3 +358,19 @@ class Gather(Instruction):
     src: ReadStream
     table: ReadStream
     inner: Axis
+
+
+@instruction(0x5B)
+class Divide(Instruction):
+    """Divides codes by codes, element by element, in units of 2^-16.
+
+    ``dst = rne((a - za) * 2^16 / (b - zb))``: the exact quotient, rounded once, half to even. It
+    saturates to i32. Divided by 0, what is above 0 gives the largest i32, what is below 0 the
+    smallest, and 0 gives 0. `params` holds two 32-bit words, the zero points za and zb, which are
+    values of the element types of `a` and `b`.
+    """
+
+    dst: WriteStream
+    a: ReadStream
+    b: ReadStream
+    params: ReadStream

@@ -18,6 +18,7 @@ from imcc.isa.instructions import (
     Add,
     Barrier,
     Copy,
+    Divide,
     Dot,
     Fill,
     Gather,
@@ -47,7 +48,7 @@ from .host import host_step
 from .memory import Elements, Place, inner_split
 from .mvm_steps import DealtMvmStep, MvmStep, RequantStep
 from .norm_step import NormStep, is_exact
-from .numerics import add_codes, multiply_codes, signed_words, word_pair
+from .numerics import add_codes, divide_codes, multiply_codes, signed_words, word_pair
 from .output_stage import Requantizer, requantizer
 from .prepare import prepare
 from .products import Product
@@ -215,12 +216,21 @@ def _row(parameters: Elements | None, columns: int) -> Elements | None:
 
 @lowers(Add)
 def _add(context: Context, operation: Operation) -> Step | None:
-    return _pairs(context, operation, add_codes)
+    return _pairs(
+        context, operation, lambda a, b, words: add_codes(a, b, words, output_stage(operation))
+    )
 
 
 @lowers(Mul)
 def _mul(context: Context, operation: Operation) -> Step | None:
-    return _pairs(context, operation, multiply_codes)
+    return _pairs(
+        context, operation, lambda a, b, words: multiply_codes(a, b, words, output_stage(operation))
+    )
+
+
+@lowers(Divide)
+def _divide(context: Context, operation: Operation) -> Step | None:
+    return _pairs(context, operation, divide_codes)
 
 
 def _pairs(context: Context, operation: Operation, function: Callable[..., Integers]) -> Step:
@@ -231,7 +241,7 @@ def _pairs(context: Context, operation: Operation, function: Callable[..., Integ
         return literal_step(operation)
     codes = [_all_codes(p.stream.element) for p in (a, b)]
     pairs = np.broadcast_arrays(codes[0][:, None], codes[1][None, :])
-    table = function(*pairs, words.reshape(-1).astype(np.int64), output_stage(operation))
+    table = function(*pairs, words.reshape(-1).astype(np.int64))
     return PairTableStep(a, b, dst, table.reshape(-1).astype(stream_dtype(dst)))
 
 

@@ -1,4 +1,4 @@
-"""The arithmetic of the output stage, of softmax and of normalisation.
+"""The arithmetic of the output stage, of softmax, of normalisation and of division.
 
 Values are int64 arrays. A scaled value is ``v * 2^-shift`` with integers `v` and `shift`; only
 `normalize` uses floating point for a result, and says where. Formulas: the docstrings of
@@ -24,6 +24,8 @@ _LARGEST_SHIFT = 62
 _EXACT_BITS = 61
 _LARGEST_WORD = (1 << 64) - 1
 NORMAL_UNIT = float(1 << 16)
+QUOTIENT_BITS = 16
+LARGEST_QUOTIENT, SMALLEST_QUOTIENT = (1 << 31) - 1, -(1 << 31)
 
 
 def split_scale(words: NDArray[np.integer]) -> tuple[Integers, Integers]:
@@ -129,6 +131,23 @@ def softmax(
     quotient, rest = np.divmod(exponentials * steps, total)
     up = (2 * rest > total) | ((2 * rest == total) & (quotient & 1 == 1))
     return np.asarray(np.clip(quotient + up + stage.zero_point, stage.low, stage.high))
+
+
+def divide_codes(a: Integers, b: Integers, words: NDArray[np.integer]) -> Integers:
+    """Return ``rne((a - za) * 2^16 / (b - zb))`` saturated to int32; `words` are za, zb.
+
+    Divided by 0, a number gives the end of int32 on its side, and 0 gives 0.
+    """
+    za, zb = signed_words(words.reshape(2))
+    dividend, divisor = (a - za) << QUOTIENT_BITS, b - zb
+    divided = np.where(divisor == 0, 1, divisor)
+    floor = dividend // divided
+    rest = 2 * np.abs(dividend - floor * divided)
+    size = np.abs(divided)
+    quotient = floor + ((rest > size) | ((rest == size) & (floor & 1 == 1)))
+    ends = np.array([SMALLEST_QUOTIENT, 0, LARGEST_QUOTIENT])[np.sign(dividend) + 1]
+    bounded = np.clip(quotient, SMALLEST_QUOTIENT, LARGEST_QUOTIENT)
+    return np.asarray(np.where(divisor == 0, ends, bounded), np.int64)
 
 
 def normalize(codes: Integers, words: NDArray[np.integer], center: bool) -> Integers:

@@ -20,6 +20,7 @@ from imcc.isa.instructions import (
     Add,
     Barrier,
     Copy,
+    Divide,
     Dot,
     Fill,
     Gather,
@@ -45,7 +46,15 @@ from .crossbar import Crossbars, literal_product
 from .errors import MachineError
 from .host import host_step
 from .memory import DTYPES, Elements, Memory, Place, element_view, inner_split
-from .numerics import add_codes, multiply_codes, normalize, requantize, signed_words, softmax
+from .numerics import (
+    add_codes,
+    divide_codes,
+    multiply_codes,
+    normalize,
+    requantize,
+    signed_words,
+    softmax,
+)
 from .table import InstructionTable
 
 Integers = NDArray[np.int64]
@@ -257,6 +266,13 @@ def _gather(chip: Chip, operation: Operation) -> None:
     check_indices(indices, rows)
     found = [one[index].astype(np.int64) for one, index in zip(table, indices, strict=True)]
     chip.write(operation, "dst", np.stack(found))
+
+
+@executes(Divide)
+def _divide(chip: Chip, operation: Operation) -> None:
+    a, b, words = (_flat(chip, operation, name) for name in ("a", "b", "params"))
+    results = [divide_codes(*parts) for parts in zip(a, b, words, strict=True)]
+    chip.write(operation, "dst", np.stack(results))
 
 
 executes.require_complete()

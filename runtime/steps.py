@@ -131,7 +131,7 @@ class FillStep:
 
 @dataclass(frozen=True)
 class PairTableStep(TwoSources):
-    """Looks up pairs of 8-bit codes in a table of 65536: add and mul with known parameters."""
+    """Looks up pairs of 8-bit codes in a table of 65536: add, mul, divide with known words."""
 
     table: Elements
 

@@ -22,6 +22,7 @@ from ..ir.ops.quantized import (
     QSoftmax,
     QUnary,
 )
+from ..ir.ops.quantized_divide import QDiv
 from ..ir.ops.quantized_dot import QDot
 from ..ir.ops.quantized_normalize import QNormalize
 from ..ir.ops.quantized_pooling import QAveragePool, QGlobalAveragePool
@@ -64,6 +65,8 @@ def row_axis(node: Node) -> int | None:
             return rank - 2
         case QNormalize(axes):
             return _longest_axis(node.result.type.shape, axes)
+        case QDiv():
+            return _longest_axis(node.result.type.shape, ())
     return None
 
 
@@ -124,7 +127,7 @@ def _own_requests(graph: Graph, node: Node, core: int) -> tuple[Request, ...]:
             return (Request("params", core, 3 * WORD),)
         case QUnary() | QSoftmax() | QConcat():
             return _table_requests(node, core)
-        case QDot():
+        case QDot() | QDiv():
             words = (Request("params", core, 2 * WORD), Request("requant", core, 2 * WORD))
             return (*words, _accumulators(node, core))
         case QNormalize():

@@ -13,6 +13,7 @@ from ..instructions import (
     Accumulate,
     Add,
     Copy,
+    Divide,
     Dot,
     Fill,
     Gather,
@@ -319,6 +320,15 @@ RULES: dict[type[Instruction], Rule] = {
         },
         alike=("table",),
         extra=check_gather,
+    ),
+    Divide: Rule(
+        {
+            "dst": Operand(Where.LOCAL, I32),
+            "a": Operand(Where.LOCAL, CODES),
+            "b": Operand(Where.LOCAL, CODES),
+            "params": Operand(Where.PARAMETER, WORDS, count=2),
+        },
+        same=("a", "b"),
     ),
 }
 

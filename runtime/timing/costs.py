@@ -14,6 +14,7 @@ from imcc.isa.instructions import (
     Add,
     Barrier,
     Copy,
+    Divide,
     Dot,
     Fill,
     Gather,
@@ -131,7 +132,7 @@ def _mvm(model: CostModel, operation: Operation) -> Work:
     return _traffic(operation, work)
 
 
-@costs(Requant, Add, Mul, Lut, Accumulate)
+@costs(Requant, Add, Mul, Divide, Lut, Accumulate)
 def _elementwise(model: CostModel, operation: Operation) -> Work:
     return _vector(model, operation, operation.streams["dst"].count)
 

@@ -46,6 +46,9 @@ CAUSAL = [
     node("MatMul", "x w", "q"),
     node("Attention", "q x x", "y", is_causal=1, q_num_heads=2, kv_num_heads=2),
 ]
+RATIO = [node("Softplus", "x", "s"), node("Add", "s k", "d"), node("Div", "x d", "y")]
+RUNNING = node("CumSum", "x a", "y", reverse=1, exclusive=1)
+POWERS = [node("Abs", "x", "a"), node("Pow", "a k", "y")]
 GELU = [node("Erf", "x", "e"), node("Add", "e k", "f"), node("Mul", "f x", "y")]
 
 
@@ -62,8 +65,14 @@ GELU = [node("Erf", "x", "e"), node("Add", "e k", "f"), node("Mul", "f x", "y")]
         (GRU[0], (5, 1, 4), GRU[1], 28),
         (CAUSAL, (1, 5, 16), {"w": weights(16, 16) / 4}, 30),
         (GELU, IMAGE, {"k": f32(1)}, 35),
+        (RATIO, IMAGE, {"k": f32(0.5)}, 33),
+        ([RUNNING], IMAGE, {"a": i64(2)}, 33),
+        (POWERS, (1, 4), {"k": f32([1, 2, 0.5, 1])}, 33),
     ],
-    ids=["up", "spread", "linear", "nearest", "groups", "lstm", "gru", "causal", "gelu"],
+    ids=[
+        *("up", "spread", "linear", "nearest", "groups", "lstm", "gru", "causal", "gelu"),
+        *("ratio", "running", "powers"),
+    ],
 )
 def test_machine_is_the_graph_and_near_the_float_model(
     nodes: list[NodeProto],

@@ -1,4 +1,4 @@
-"""What `dot`, `norm` and `gather` ask of their operands."""
+"""What `dot`, `norm`, `gather` and `divide` ask of their operands."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from imcc.isa import (
     ValidationError,
     validate,
 )
-from imcc.isa.instructions import Dot, Gather, Norm
+from imcc.isa.instructions import Divide, Dot, Gather, Norm
 
 U8, I8, U16, I32, U32 = (ElementType[name] for name in ("U8", "I8", "U16", "I32", "U32"))
 Streams = dict[int, StreamState]
@@ -59,6 +59,17 @@ def gather(changes: Streams, inner: int = 1) -> Program:
         2: stream_of(U8, MEMORY + 64, (6, 8)),
     }
     return program(Gather(0, 1, 2, inner), {**streams, **changes})
+
+
+def divide(changes: Streams) -> Program:
+    """Elements [3, 8], each row by its own divisor."""
+    streams = {
+        0: stream_of(I32, 0, (3, 8)),
+        1: stream_of(U8, MEMORY, (3, 8)),
+        2: stream_of(I8, MEMORY + 64, (3, 8), (1, 0)),
+        3: stream_of(I32, 0, (2,), space=Space.GLOBAL),
+    }
+    return program(Divide(0, 1, 2, 3), {**streams, **changes})
 
 
 Maker = Callable[..., Program]
@@ -110,6 +121,22 @@ REFUSED = {
         {0: stream_of(I32, 0, (1291,)), 1: stream_of(U16, MEMORY, (1291,))},
         "a row has 1291 elements of u16; at most 1290 fit",
     ),
+    "divide result": (
+        divide,
+        {0: stream_of(U8, 0, (3, 8))},
+        "dst has elements u8; allowed are i32",
+    ),
+    "divide counts": (divide, {2: stream_of(I8, MEMORY, (8,))}, "b has 8 elements, dst 24"),
+    "divide elements": (
+        divide,
+        {1: stream_of(I32, MEMORY, (3, 8))},
+        "a has elements i32; allowed are u8, i8, u16, i16",
+    ),
+    "divide parameters": (
+        divide,
+        {3: stream_of(I32, 0, (3,), space=Space.GLOBAL)},
+        "params has 3 elements; it must have 2",
+    ),
     "gather result": (
         gather,
         {0: stream_of(U8, 0, (4, 7))},
@@ -124,8 +151,8 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("make", MAKERS)
-def test_a_sound_operation_is_valid(make: Maker) -> None:
+@pytest.mark.parametrize("make", [*MAKERS, divide])
+def test_a_sound_operation_is_valid(make: Callable[[Streams], Program]) -> None:
     validate(make({}))
 
 

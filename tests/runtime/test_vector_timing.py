@@ -1,11 +1,11 @@
-"""What products of two tensors, normalised rows and rows of a table take, worked out by hand."""
+"""What `dot`, `divide`, `norm` and `gather` take, worked out by hand."""
 
 from __future__ import annotations
 
 from support.small_program import LocalInput, small_program, stream_of
 
 from imcc.isa import ElementType, Exchange, Instruction, Space, StreamState, interleave
-from imcc.isa.instructions import Dot, Gather, Norm
+from imcc.isa.instructions import Divide, Dot, Gather, Norm
 from imcc.runtime.timing import Work, profile
 from imcc.runtime.timing.costs import CostModel
 
@@ -42,6 +42,20 @@ def test_a_dot_takes_a_lane_a_product() -> None:
         vector_ops=6 * 5 * 9,
         local_bytes=4 * 6 * 5 + 6 * 9 + 5 * 9,
         global_bytes=8,
+    )
+
+
+def test_a_divide_takes_a_lane_a_quotient() -> None:
+    """A divisor that is repeated is read once."""
+    streams = {
+        0: stream_of(I32, 0, (6, 5)),
+        1: stream_of(U8, 8192, (6, 5)),
+        2: stream_of(U8, 8704, (6, 5), (0, 1)),
+        3: constants(I32, 2),
+    }
+    found = work(Divide(0, 1, 2, 3), streams)
+    assert found == Work(
+        cycles=-(-30 // LANES), vector_ops=30, local_bytes=4 * 30 + 30 + 5, global_bytes=8
     )
 
 

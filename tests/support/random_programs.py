@@ -173,7 +173,7 @@ class _Maker(VectorOperations):
         choices: tuple[Callable[[], None], ...] = (
             self._setq, self._copy, self._fill, self._parameters, self._mvm, self._mvm_requant,
             self._requant, self._pair, self._lut, self._reduce, self._accumulate, self._softmax,
-            self._loop, self._dot, self._norm, self._gather,
+            self._loop, self._dot, self._norm, self._gather, self._divide,
         )  # fmt: skip
         choices[int(self._rng.integers(len(choices)))]()
 

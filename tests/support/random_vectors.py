@@ -1,4 +1,4 @@
-"""Random operations on vectors: products of two tensors, normalised rows, rows of a table."""
+"""Random operations on vectors: products and quotients, normalised rows, rows of a table."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import prod
 import numpy as np
 
 from imcc.isa import ElementType, Space
-from imcc.isa.instructions import Dot, Gather, Norm
+from imcc.isa.instructions import Divide, Dot, Gather, Norm
 
 from .random_streams import CODES, MEMORY, RandomStreams
 
@@ -30,7 +30,7 @@ def vector_constants(rng: np.random.Generator) -> bytes:
 
 
 class VectorOperations(RandomStreams):
-    """Emits `dot`, `norm` and `gather`."""
+    """Emits `dot`, `norm`, `gather` and `divide`."""
 
     def _dot(self) -> None:
         """Axes along which both operands move, or only one, or none, in any order."""
@@ -63,6 +63,14 @@ class VectorOperations(RandomStreams):
         self._read(1, self._pick((*CODES, ElementType.U16, ElementType.I32)), (*outer, *inner))
         self._words(2, 4 * _POINTS + 12 * int(self._rng.integers(_TRIPLES)), 3)
         self._emit(Norm(0, 1, 2, len(inner), int(self._rng.integers(2))))
+
+    def _divide(self) -> None:
+        counts = self._counts()
+        self._write(0, ElementType.I32, self._rotated(counts))
+        for register in (1, 2):
+            self._read(register, self._pick((*CODES, ElementType.U16, ElementType.I32)), counts)
+        self._words(3, 4 * int(self._rng.integers(_POINTS - 1)), 2)
+        self._emit(Divide(0, 1, 2, 3))
 
     def _gather(self) -> None:
         """Rows by constant indices, or by bytes from a table that has a row for each."""

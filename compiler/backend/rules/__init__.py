@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from . import (
     boundary,
+    divide,
     dot,
     elementwise,
     embedding,
@@ -18,6 +19,7 @@ from . import (
 
 __all__ = [
     "boundary",
+    "divide",
     "dot",
     "elementwise",
     "embedding",

@@ -26,6 +26,7 @@ from . import normalize as normalize
 from . import pooling as pooling
 from . import quant as quant
 from . import quantized as quantized
+from . import quantized_divide as quantized_divide
 from . import quantized_dot as quantized_dot
 from . import quantized_normalize as quantized_normalize
 from . import quantized_pooling as quantized_pooling

@@ -165,7 +165,8 @@ class QMatMul(Op):
         return self.requant.apply(acc, self.accumulator_scale(types))
 
 
-def _infer_pair(operands: Sequence[TensorType], requant: Requant) -> tuple[TensorType, ...]:
+def infer_pair(operands: Sequence[TensorType], requant: Requant) -> tuple[TensorType, ...]:
+    """Output codes of the broadcast shape of two tensors of codes; raises `OpError`."""
     a, b = operands
     byte_codes(a, "operand a")
     byte_codes(b, "operand b")
@@ -194,7 +195,7 @@ class QAdd(Op):
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Codes of the broadcast shape."""
-        return _infer_pair(operands, self.requant)
+        return infer_pair(operands, self.requant)
 
     def parameters(self, types: Sequence[TensorType]) -> tuple[np.float32, np.float32, np.float32]:
         """Float32 ``ra = sa / sc``, ``rb = sb / sc`` and ``c = zc - fma(ra, za, rb * zb)``."""
@@ -240,7 +241,7 @@ class QMul(Op):
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Codes of the broadcast shape."""
-        return _infer_pair(operands, self.requant)
+        return infer_pair(operands, self.requant)
 
     def parameters(self, types: Sequence[TensorType]) -> tuple[np.float32, int, int]:
         """Float32 ``r = f32(sa * sb) / sc`` and the zero points of a and b."""

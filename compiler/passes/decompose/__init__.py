@@ -63,8 +63,9 @@ class Decompose(Pass):
        transposed convolution becomes convolution.
     5. Indexing by constants becomes slices, or a gathering along one axis.
     6. Arithmetic with one constant number becomes a function of one operand, with a few of them a
-       choice between such functions; a quotient becomes a product with the reciprocal; other
-       reductions become sums and functions, positions of extremes a choice between numbers.
+       choice between such functions; a quotient by constants becomes a product with their
+       reciprocals; other reductions become sums and functions, positions of extremes a choice
+       between numbers.
     7. Masks before a Softmax that add large negative numbers become choices between the score and
        one bounded number, so that they do not widen the range of the scores.
     8. Integer products and quantization with constant scales and zero points become real

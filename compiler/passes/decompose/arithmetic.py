@@ -63,13 +63,11 @@ def _left(steps: Steps, node: Node, x: Value, number: float) -> Value | None:
 
 @decomposes(Div)
 def quotient(steps: Steps, node: Node) -> Value | None:
-    """A product with the reciprocal, which is a constant where the divisor is one."""
+    """By constants a product with the reciprocals."""
     a, b = steps.operands
-    if not is_f32(a, b):
-        return None
     array = steps.array(b)
-    if array is None:
-        return steps.times(a, steps.math(Function.RECIPROCAL, b))
+    if not is_f32(a, b) or array is None:
+        return None
     if not np.all(np.abs(array) >= np.finfo(np.float32).tiny):
         return None
     return steps.times(a, steps.constant(1 / array, "inverse"))

@@ -7,7 +7,7 @@ the place of the Quantize, or None where an operand has no codes.
 from __future__ import annotations
 
 from ...ir import Op, Value
-from ...ir.ops.binary import Add, Mul
+from ...ir.ops.binary import Add, Div, Mul
 from ...ir.ops.linear import MatrixProduct
 from ...ir.ops.normalization import BatchNormalization, Softmax
 from ...ir.ops.pooling import AveragePool, GlobalAveragePool
@@ -21,6 +21,7 @@ from ...ir.ops.quantized import (
     QSoftmax,
     QUnary,
 )
+from ...ir.ops.quantized_divide import QDiv
 from ...ir.ops.quantized_dot import QDot
 from ...ir.ops.shape import Concat
 from ...ir.ops.unary import Identity
@@ -47,6 +48,14 @@ def _pair(adopter: Adopter, site: Site) -> Value | None:
     if a.type.shape != shape and b.type.shape == shape:
         a, b = b, a
     return adopter.add(QAdd(requant), (a, b), site)
+
+
+def _quotient(adopter: Adopter, site: Site) -> Value | None:
+    """Div of two tensors."""
+    a, b = (adopter.codes(operand) for operand in site.node.operands)
+    if a is None or b is None:
+        return None
+    return adopter.add(QDiv(adopter.requant(site, unsigned(site.output))), (a, b), site)
 
 
 def _average(adopter: Adopter, site: Site) -> Value | None:
@@ -114,6 +123,7 @@ def _requantized(adopter: Adopter, site: Site) -> Value | None:
 _RULES: dict[type[Op], Rule] = {
     Add: _pair,
     Mul: _pair,
+    Div: _quotient,
     AveragePool: _average,
     GlobalAveragePool: _average,
     Concat: _concat,

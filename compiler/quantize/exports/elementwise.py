@@ -9,6 +9,7 @@ from onnx import TensorProto
 
 from ...ir import Node, Op
 from ...ir.ops.quantized import QAdd, QMul, QUnary
+from ...ir.ops.quantized_divide import QDiv
 from ...ir.ops.unary import (
     Affine,
     Clip,
@@ -33,6 +34,12 @@ def export_add(writer: OnnxWriter, node: Node) -> str:
 def export_mul(writer: OnnxWriter, node: Node) -> str:
     """Mul."""
     return _arithmetic(writer, node, "Mul")
+
+
+@exports(QDiv)
+def export_div(writer: OnnxWriter, node: Node) -> str:
+    """Div, which onnxruntime computes in floats."""
+    return _arithmetic(writer, node, "Div")
 
 
 def _arithmetic(writer: OnnxWriter, node: Node, op_type: str) -> str:

@@ -9,6 +9,7 @@ from ...ir import Graph, Node, Value
 from ...ir.ops.binary import Add, Div, Modulo, Mul, Power, Sub
 from ...ir.ops.constant_operand import WithConstant
 from ...ir.ops.quantized import QAdd, QMul, QUnary
+from ...ir.ops.quantized_divide import QDiv
 from ..mirror import mirrored
 from ..quantizer import Quantizer
 from ..registry import Kind, quantizes
@@ -33,17 +34,20 @@ def quantize_mul(quantizer: Quantizer, node: Node) -> Value:
     return quantizer.add(QMul(quantizer.requant(node)), (a, b), node)
 
 
-def constant_divisor(graph: Graph, node: Node) -> str:
-    """Divisors must be constant: codes are multiplied by their reciprocals."""
-    if graph.constant(node.operands[1]) is None:
-        return " divides by a computed value; the divisor must be constant"
+def real_quotient(graph: Graph, node: Node) -> str:
+    """Quotients of two computed values must be real: cut to integers, codes would often miss."""
+    if graph.constant(node.operands[1]) is None and not node.result.type.dtype.is_float:
+        return " divides integers by a computed value; the divisor must be constant"
     return ""
 
 
-@quantizes(Div, kind=Kind.FUSING, refuses=constant_divisor)
+@quantizes(Div, kind=Kind.FUSING, refuses=real_quotient)
 def quantize_div(quantizer: Quantizer, node: Node) -> Value:
     """Division by a constant: a product with its reciprocals."""
     a, b = node.operands
+    if quantizer.graph.constant(b) is None:
+        codes = (broadcast_codes(quantizer, node, 0), quantizer.codes(b))
+        return quantizer.add(QDiv(quantizer.requant(node)), codes, node)
     divisor = quantizer.constant(b)
     if not divisor.all():
         raise UnsupportedError(f"{node.label}: divides by a constant that holds zeros")

@@ -17,6 +17,7 @@ from imcc.compiler.errors import InputError
 from imcc.compiler.frontend import import_onnx
 from imcc.compiler.ir import Array, Graph, Stage, evaluate, verify
 from imcc.compiler.ir.ops.quantized import QAdd, QConv, QMatMul, QUnary
+from imcc.compiler.ir.ops.quantized_divide import QDiv
 from imcc.compiler.ir.types import DType
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.passes import PassContext, Pipeline
@@ -218,6 +219,19 @@ def test_sums_and_products_of_tensors(seed: int, op: str, dtype: str) -> None:
     _, b = net.requantized(x)
     codes, _ = net.requantized(net.add(op, a, b))
     assert differences(net.model(codes), fused=False) == 0
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1"])
+def test_quotients_of_tensors(dtype: str) -> None:
+    """Divided by codes of 0 as well, of which onnxruntime makes infinities."""
+    net = Net((4, 50, 40), dtype, seed=3)
+    x, _ = entered(net)
+    _, a = net.requantized(x)
+    _, b = net.requantized(net.add("Sigmoid", x))
+    codes, _ = net.requantized(net.add("Div", a, b))
+    proto = net.model(codes)
+    assert [type(n.op) for n in adopted(proto).nodes].count(QDiv) == 1
+    assert differences(proto, machine="isaac", fused=False) <= BATCH * 8000 * 1e-4
 
 
 @pytest.mark.parametrize("dtype", ["u1", "i1"])

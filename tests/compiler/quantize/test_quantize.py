@@ -21,7 +21,7 @@ from imcc.compiler.ir import (
     print_graph,
     verify,
 )
-from imcc.compiler.ir.ops.binary import Add, Div, Mul, Sub
+from imcc.compiler.ir.ops.binary import Add, Div, Modulo, Mul, Sub
 from imcc.compiler.ir.ops.linear import Conv, MatMul
 from imcc.compiler.ir.ops.normalization import BatchNormalization, Softmax
 from imcc.compiler.ir.ops.pooling import GlobalAveragePool, MaxPool
@@ -321,11 +321,11 @@ def test_every_unsupported_node_is_named() -> None:
     net = Net(3, 4, 4)
     vectors = [net.builder.constant(np.ones(3, np.float32), f"v{i}") for i in range(4)]
     norm = net.builder.add(BatchNormalization(1e-5), [net.x, *vectors], "norm", ["the_norm"])
-    quotient = net.builder.add(Div(), [net.x, norm], "ratio", ["the_ratio"])
+    rest = net.builder.add(Modulo(), [net.x, norm], "rest", ["the_rest"])
     with pytest.raises(UnsupportedError) as caught:
-        quantized(net.finish(quotient))
+        quantized(net.finish(rest))
     assert "the_norm: BatchNormalization is not folded" in str(caught.value)
-    assert "the_ratio: Div divides by a computed value" in str(caught.value)
+    assert "the_rest: Modulo has no operand that is one number" in str(caught.value)
 
 
 def test_accumulators_that_could_overflow_are_refused() -> None:
