@@ -11,6 +11,7 @@ from imcc.isa.instructions import (
     Add,
     Barrier,
     Copy,
+    Divide,
     Dot,
     Fill,
     Gather,
@@ -81,7 +82,7 @@ def _arrays(operation: Operation) -> Unit:
     return Unit.ARRAYS
 
 
-@units(Requant, Add, Mul, Lut, Max, Sum, Accumulate, Softmax, Dot, Norm)
+@units(Requant, Add, Mul, Lut, Max, Sum, Accumulate, Softmax, Dot, Norm, Divide)
 def _vector(operation: Operation) -> Unit:
     return Unit.VECTOR
 

@@ -140,7 +140,9 @@ def _grouped_weights(kernels: Weights, group_outputs: int, region: Region) -> Bl
     run = region.block_cols // group_outputs
     count = -(-outputs // region.block_cols)
     repeated = kernels.strides[0] == 0  # a sketch: all groups are equal
-    blocks = np.zeros((1 if repeated else count, run, per_group, taps, run, group_outputs), np.int8)
+    blocks = np.zeros(
+        (1 if repeated else count, run, per_group, taps, run, group_outputs), kernels.dtype
+    )
     own = kernels[region.n0 : region.n0 + blocks.shape[0] * region.block_cols][:outputs]
     own = own.reshape(-1, group_outputs, per_group, taps).transpose(0, 2, 3, 1)
     for index in range(run):
