@@ -62,14 +62,14 @@ def codes_of(binding: Binding, values: Elements) -> Elements:
 def values_of(binding: Binding, codes: Elements) -> Elements:
     """Return the values behind codes, as the host has them.
 
-    ``(code - zero_point) * scale`` in float32; without a scale the bits of floats, and integers
-    as they are. The result has the binding's `dtype`.
+    ``(code - zero_point) * scale`` in float32, for an integer `dtype` rounded half to even;
+    without a scale the bits of floats, and integers as they are.
     """
     dtype = HOST_DTYPES[binding.dtype]
     if binding.scale:
         centred = codes.astype(np.int32) - binding.zero_point
         reals = centred.astype(np.float32) * np.float32(binding.scale)
-        return reals.astype(dtype, copy=False)
+        return (reals if dtype.kind == "f" else np.rint(reals)).astype(dtype, copy=False)
     if binding.dtype in _FLOATS:
         return np.ascontiguousarray(codes).view(dtype)
     return codes.astype(dtype, copy=False)

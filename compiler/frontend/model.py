@@ -9,7 +9,7 @@ from math import prod
 from pathlib import Path
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
-from onnx import AttributeProto, GraphProto, ModelProto, TensorProto
+from onnx import AttributeProto, GraphProto, ModelProto, TensorProto, defs
 
 from ..diagnostics import Diagnostic
 from ..errors import InputError, UnsupportedError, expect_within
@@ -181,12 +181,30 @@ def _opset(proto: ModelProto, file: str) -> int:
     if len(versions) != 1:
         text = f"the model must import the ONNX operator set once, it does so {len(versions)} times"
         raise _input("IMC0203", text, file)
+    if versions[0] < OLDEST_OPSET and _is_unchanged(proto.graph, int(versions[0])):
+        return OLDEST_OPSET
     if not OLDEST_OPSET <= versions[0] <= NEWEST_OPSET:
         text = f"operator set {versions[0]} is not supported"
         reason = f"supported are {OLDEST_OPSET} to {NEWEST_OPSET}"
         cure = "convert it with onnx.version_converter, or export it again"
         raise UnsupportedError([Diagnostic("IMC0402", text, reason=reason, help=(cure,))], file)
     return int(versions[0])
+
+
+def _is_unchanged(graph: GraphProto, opset: int) -> bool:
+    """Whether the oldest supported operator set defines all operators of a graph as this one."""
+    own = [node for node in graph.node if node.domain in ("", "ai.onnx")]
+    has_graphs = any(a.type == AttributeProto.GRAPH for node in own for a in node.attribute)
+    since = ({_since(node.op_type, version) for version in (opset, OLDEST_OPSET)} for node in own)
+    return not has_graphs and all(len(versions) == 1 and None not in versions for versions in since)
+
+
+def _since(op_type: str, opset: int) -> int | None:
+    """The operator set that brought the definition in force; None where there is none."""
+    try:
+        return int(defs.get_schema(op_type, opset, "").since_version)
+    except defs.SchemaError:
+        return None
 
 
 def _input(code: str, text: str, file: str, reason: str = "") -> InputError:

@@ -92,6 +92,8 @@ def bind_inputs(
             open_dims.append((entry, unbound))
     if open_dims:
         bound.problems.append(_unbound(open_dims))
+    if len(bound.batches - {None}) > 1:
+        bound.problems.append(_no_batch(inputs))
     return bound
 
 
@@ -171,6 +173,13 @@ def _unknown(name: str, known: set[str], what: str) -> Diagnostic:
     listed = ", ".join(f"'{entry}'" for entry in sorted(known)) or "none"
     text = f"the model has no {what} '{name}'"
     return Diagnostic("IMC0302", text, reason=f"it has {listed}", help=hint)
+
+
+def _no_batch(inputs: list[ValueInfoProto]) -> Diagnostic:
+    listed = ", ".join(f"input '{entry.name}' {type_text(entry)}" for entry in inputs)
+    text = "the first axes of the inputs have different extents"
+    reason = "they cannot be the batch, which all inputs share"
+    return Diagnostic("IMC0404", text, node=listed, reason=reason)
 
 
 def _unbound(open_dims: list[tuple[ValueInfoProto, list[str]]]) -> Diagnostic:

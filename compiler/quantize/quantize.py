@@ -20,6 +20,8 @@ from .plan import Plan
 from .planning import plan_quantization
 from .quantizer import Options, Quantizer
 
+_BYTE = 8
+
 __all__ = ["Options", "calibrate_activations", "quantize_graph", "quantize_with"]
 
 
@@ -111,11 +113,14 @@ def _values(graph: Graph) -> list[Value]:
 
 
 def _integer_params(found: Statistics, bits: int) -> QuantParams:
-    """Computed integers count in ones, so that they are exact where the codes reach."""
+    """Integers count in ones where a byte reaches, however few bits other values have.
+
+    They are classes and positions, of which no digit is less important.
+    """
     low, high = min(int(found.low), 0), max(int(found.high), 0)
-    if high - low >= 1 << bits:
+    if high - low >= 1 << _BYTE:
         return activation_params(low, high, bits)
-    return QuantParams((1.0,), (-low,), None, bits, False)
+    return QuantParams((1.0,), (-low,), None, _BYTE, False)
 
 
 def _whole_params(found: Statistics, bits: int) -> QuantParams:

@@ -9,7 +9,7 @@ from imcc.isa.target import RequantMode
 
 from ..ir import Array, DType, Graph, GraphBuilder, Node, Op, QuantParams, Value
 from ..ir.ops.cast import Cast
-from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
+from ..ir.ops.quant import Dequantize, DequantizeWhole, Enter, Leave, Quantize
 from ..ir.ops.quantized import QUnary
 from ..ir.ops.unary import Identity
 from ..ir.requant import Requant, quantize
@@ -161,5 +161,8 @@ class Quantizer:
 
 
 def _ending(value: Value) -> Op:
-    """How codes leave the graph: truth values as they are, numbers as real values."""
-    return Leave() if value.type.dtype is DType.BOOL else Dequantize()
+    """How codes leave the graph: truth values as they are, numbers in the type of the model."""
+    dtype = value.type.dtype
+    if dtype is DType.BOOL:
+        return Leave()
+    return Dequantize() if dtype.is_float else DequantizeWhole(dtype)

@@ -159,10 +159,11 @@ def _channels(node: Node) -> int:
 
 
 def _pooling_requests(node: Node, core: int) -> tuple[Request, ...]:
-    shape = node.result.type.shape
+    op, shape = node.op, node.result.type.shape
+    uniform = not isinstance(op, QAveragePool) or op.is_uniform([node.operands[0].type])
     return (
-        Request("bias", core, prod(shape[2:]) * WORD),
-        Request("scale", core, prod(shape[2:]) * WORD),
+        Request("bias", core, WORD),
+        Request("scale", core, WORD if uniform else prod(shape[2:]) * WORD),
         Request("acc", core, 0, windows_per_row(node) * shape[1] * WORD),
     )
 

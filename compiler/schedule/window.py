@@ -74,14 +74,15 @@ def product_of(op: Op) -> Op:
 
 def window_of(node: Node) -> Window | None:
     """The window of a convolution or pooling node; None for other operators."""
-    match product_of(node.op):
+    op = product_of(node.op)
+    match op:
         case QConv(strides, pads, dilations):
             kernel = node.operands[1].type.shape[2:]
             return Window(kernel, strides, dilations, pads[: len(kernel)])
         case MaxPool(kernel, strides, pads, dilations):
             return Window(kernel, strides, dilations, pads[: len(kernel)])
         case QAveragePool(kernel, strides, pads):
-            return Window(kernel, strides, (1,) * len(kernel), pads[: len(kernel)])
+            return Window(kernel, strides, op.windows.dilations, pads[: len(kernel)])
     return None
 
 

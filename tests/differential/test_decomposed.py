@@ -13,6 +13,7 @@ from support.whole_models import whole_model
 
 from imcc.compiler.driver import compile_model
 from imcc.compiler.ir import Array, evaluate
+from imcc.compiler.options import CompileOptions
 from imcc.runtime import Machine
 
 SAMPLES = 8
@@ -47,9 +48,25 @@ CAUSAL = [
     node("Attention", "q x x", "y", is_causal=1, q_num_heads=2, kv_num_heads=2),
 ]
 RATIO = [node("Softplus", "x", "s"), node("Add", "s k", "d"), node("Div", "x d", "y")]
+GAPS = node("AveragePool", "x", "y", kernel_shape=[3, 2], dilations=[2, 3], pads=[2, 1, 0, 1])
 RUNNING = node("CumSum", "x a", "y", reverse=1, exclusive=1)
 POWERS = [node("Abs", "x", "a"), node("Pow", "a k", "y")]
 GELU = [node("Erf", "x", "e"), node("Add", "e k", "f"), node("Mul", "f x", "y")]
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("last", [0, 1])
+def test_positions_are_exact_however_few_bits_values_have(bits: int, last: int) -> None:
+    """Of 250 whole numbers up to 15 many are the largest."""
+    op = node("ArgMax", "x", "y", axis=1, select_last_index=last)
+    proto = whole_model([op], {"x": np.zeros((1, 250), np.float32)})
+    x = np.random.default_rng(1).integers(0, 16, (SAMPLES, 250)).astype(np.float32)
+    program = compile_model(proto, "isaac", CompileOptions(activation_bits=bits), {"x": x}).program
+    assert program.hosts == ()
+    expected = [run_onnxruntime(proto, {"x": row[None]})[0][0] for row in x]
+    found = Machine(program).run({"x": x})["y"]
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == np.int64
 
 
 @pytest.mark.parametrize("target", ["isaac", "dcim22"])
@@ -66,12 +83,13 @@ GELU = [node("Erf", "x", "e"), node("Add", "e k", "f"), node("Mul", "f x", "y")]
         (CAUSAL, (1, 5, 16), {"w": weights(16, 16) / 4}, 30),
         (GELU, IMAGE, {"k": f32(1)}, 35),
         (RATIO, IMAGE, {"k": f32(0.5)}, 33),
+        ([GAPS], IMAGE, {}, 33),
         ([RUNNING], IMAGE, {"a": i64(2)}, 33),
         (POWERS, (1, 4), {"k": f32([1, 2, 0.5, 1])}, 33),
     ],
     ids=[
         *("up", "spread", "linear", "nearest", "groups", "lstm", "gru", "causal", "gelu"),
-        *("ratio", "running", "powers"),
+        *("ratio", "gaps", "running", "powers"),
     ],
 )
 def test_machine_is_the_graph_and_near_the_float_model(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imcc.isa.instructions import Load, Store
 
-from ...ir.ops.quant import Dequantize, Enter, Leave, Quantize
+from ...ir.ops.quant import Dequantize, DequantizeWhole, Enter, Leave, Quantize
 from ...schedule.task import Task
 from ..emitter import Emitter, emits
 from ..view import memory_order
@@ -24,8 +24,9 @@ def emit_input(emitter: Emitter, task: Task) -> None:
 
 @emits(Leave)
 @emits(Dequantize)
+@emits(DequantizeWhole)
 def emit_output(emitter: Emitter, task: Task) -> None:
-    """Store the codes of a graph output; the host turns them into real values, if it wants."""
+    """Store the codes of a graph output; the host turns them into numbers, if it wants."""
     value = task.node.operands[0]
     order = memory_order(value.type.rank)
     target = emitter.bindings[task.node.result.name].stream(order)

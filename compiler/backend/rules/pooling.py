@@ -46,17 +46,18 @@ def emit_average_pool(emitter: Emitter, task: Task) -> None:
     """Sum each window, and scale by the number of elements that count at its position."""
     op, node = task.node.op, task.node
     assert isinstance(op, QAveragePool)
-    assert node.operands[0].type.quant is not None
-    shape = node.result.type.shape
-    scales = np.broadcast_to(op.scale([v.type for v in node.operands]), shape[2:])
-    words = scale_words(scales, op.requant)
+    types = [operand.type for operand in node.operands]
+    assert types[0].quant is not None
+    shape, uniform = node.result.type.shape, op.is_uniform(types)
+    scales = np.broadcast_to(op.scale(types), shape[2:])
+    words = scale_words(scales.ravel()[:1] if uniform else scales, op.requant)
     # The halo holds the zero point, so that every window sums the full kernel.
     taps = int(np.prod(op.kernel))
-    bias = np.asarray([-node.operands[0].type.quant.zero_point[0] * taps], np.int32)
+    bias = np.asarray([-types[0].quant.zero_point[0] * taps], np.int32)
     pools = list(_bands(emitter, task))
     _load_parameters(emitter, task, bias, words)
     for start, pool in zip(_starts(pools), pools, strict=True):
-        position = start * int(np.prod(shape[3:]))
+        position = None if uniform else start * int(np.prod(shape[3:]))
         _sum_and_requantize(emitter, task, pool, position, biased=True)
 
 
@@ -76,7 +77,7 @@ def emit_global_average_pool(emitter: Emitter, task: Task) -> None:
     target = emitter.prepare(node.result, core).stream([1])
     _load_parameters(emitter, task, bias, scale_words(scales, op.requant))
     pool = _Pool(source, len(compact(vector)), target, 1)
-    _sum_and_requantize(emitter, task, pool, 0, biased=False)
+    _sum_and_requantize(emitter, task, pool, None, biased=False)
 
 
 def _bands(emitter: Emitter, task: Task) -> Iterator[_Pool]:
@@ -131,9 +132,12 @@ def _load_parameters(
 
 
 def _sum_and_requantize(
-    emitter: Emitter, task: Task, pool: _Pool, position: int, *, biased: bool
+    emitter: Emitter, task: Task, pool: _Pool, position: int | None, *, biased: bool
 ) -> None:
-    """Sum windows into accumulators and requantize them; scales start at window `position`."""
+    """Sum windows into accumulators and requantize them.
+
+    Scales start at window `position`; without one there is one scale for all windows.
+    """
     op, core = task.node.op, task.core
     assert isinstance(op, (QAveragePool, QGlobalAveragePool))
     channels = task.node.result.type.shape[1]
@@ -142,8 +146,9 @@ def _sum_and_requantize(
     bias = stream(
         Space.LOCAL, ElementType.I32, task.address("bias", core), [(pool.target.count, 0)]
     )
-    address = task.address("scale", core) + position * _WORD
-    scale = stream(Space.LOCAL, ElementType.U32, address, [(windows, _WORD), (channels, 0)])
+    address = task.address("scale", core) + (position or 0) * _WORD
+    step = 0 if position is None else _WORD
+    scale = stream(Space.LOCAL, ElementType.U32, address, [(windows, step), (channels, 0)])
     code = emitter.core(core)
     code.stage(output_stage(op.requant, biased=biased))
     code.emit(Sum(code.stream(acc), code.stream(pool.source), pool.inner))

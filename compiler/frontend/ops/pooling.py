@@ -17,12 +17,6 @@ def row_major(conversion: Conversion) -> str | None:
     return "in column-major order" if conversion.integer("storage_order", 0) else None
 
 
-def dense_window(conversion: Conversion) -> str | None:
-    """The window has no gaps: dilations are 1."""
-    dilations = conversion.ints("dilations") or ()
-    return f"with dilations {list(dilations)}" if set(dilations) - {1} else None
-
-
 def keeps_batch(conversion: Conversion) -> str | None:
     """The mean is taken over named axes other than the batch axis."""
     axes, identity = _axes(conversion), conversion.integer("noop_with_empty_axes", 0)
@@ -44,19 +38,21 @@ def max_pool(conversion: Conversion) -> Value:
     return conversion.emit(MaxPool(kernel, strides, pads, dilations, ceil), x)
 
 
-@converts("AveragePool", form=Form.SHARED, constraints=(spatial_rank, dense_window))
+@converts("AveragePool", form=Form.SHARED, constraints=(spatial_rank,))
 def average_pool(conversion: Conversion) -> Value:
     """Mean of each window; a window that is the whole input becomes the global mean."""
     x = conversion.value(0)
     rank = x.type.rank - 2
     kernel = kernel_shape(conversion, rank)
     strides = window_ints(conversion, "strides", rank)
-    pads = explicit_pads(conversion, x.type, kernel, strides, (1,) * rank)
+    dilations = window_ints(conversion, "dilations", rank)
+    pads = explicit_pads(conversion, x.type, kernel, strides, dilations)
     ceil = bool(conversion.integer("ceil_mode", 0))
     include = bool(conversion.integer("count_include_pad", 0))
     if kernel == x.type.shape[2:] and not any(pads):
         return conversion.emit(GlobalAveragePool(), x)
-    return conversion.emit(AveragePool(kernel, strides, pads, ceil, include), x)
+    gaps = dilations if set(dilations) != {1} else None
+    return conversion.emit(AveragePool(kernel, strides, pads, ceil, include, gaps), x)
 
 
 @converts("GlobalAveragePool", constraints=(spatial_rank,), form=Form.BOTH)

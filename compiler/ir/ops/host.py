@@ -57,7 +57,7 @@ class Host(Op):
         self, session: onnxruntime.InferenceSession, arrays: Sequence[Array]
     ) -> tuple[Array, ...]:
         feeds = {
-            entry.name: _value(array, type_).astype(_dtype(entry.type)).reshape(entry.shape)
+            entry.name: _value(array, type_, _dtype(entry.type)).reshape(entry.shape)
             for entry, array, type_ in zip(session.get_inputs(), arrays, self.inputs, strict=True)
         }
         try:
@@ -90,8 +90,12 @@ def _sample(array: Array, type_: TensorType, index: int) -> Array:
     return array[index * size : (index + 1) * size]
 
 
-def _value(array: Array, type_: TensorType) -> Array:
-    return array if type_.quant is None else dequantize(array, type_.quant)
+def _value(array: Array, type_: TensorType, dtype: np.dtype[np.generic]) -> Array:
+    """What the host has: of codes the real values, to the nearest if it has whole numbers."""
+    if type_.quant is None:
+        return array.astype(dtype)
+    real = dequantize(array, type_.quant)
+    return (real if dtype.kind == "f" else np.rint(real)).astype(dtype)
 
 
 def _result(array: Array, type_: TensorType) -> Array:

@@ -49,6 +49,25 @@ class Dequantize(Op):
         return (dequantize(inputs[0], types[0].quant),)
 
 
+@op("dequantize_whole", Stage.ANY)
+class DequantizeWhole(Dequantize):
+    """Whole numbers of codes, in an integer type: those nearest to the real values."""
+
+    to: DType
+
+    def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
+        """Integers in the shape of the operand."""
+        (real,) = super().infer(operands)
+        result = TensorType(self.to, real.shape)
+        expect_integer(result, "results")
+        return (result,)
+
+    def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
+        """Real values in float32, rounded half to even."""
+        (real,) = super().evaluate(inputs, types)
+        return (np.rint(real).astype(self.to.numpy),)
+
+
 @op("enter", Stage.ANY)
 class Enter(Op):
     """Codes or indices of a graph input, as the host gives them: nothing is computed.

@@ -73,12 +73,13 @@ class QAveragePool(Op):
     ceil: bool
     count_include_pad: bool
     requant: Requant
+    dilations: tuple[int, ...] | None = None
 
     @property
     def windows(self) -> Windows:
-        """The windows, without dilation."""
-        ones = tuple(1 for _ in self.kernel)
-        return Windows(self.kernel, self.strides, self.pads, ones, self.ceil)
+        """The geometry."""
+        dilations = self.dilations or (1,) * len(self.kernel)
+        return Windows(self.kernel, self.strides, self.pads, dilations, self.ceil)
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Codes ``[1, C, *positions]``."""
@@ -95,6 +96,11 @@ class QAveragePool(Op):
     def scale(self, types: Sequence[TensorType]) -> NDArray[np.float32]:
         """Scale from sum to output codes at each window position."""
         return _scale(types, self.requant, self.counts(types))
+
+    def is_uniform(self, types: Sequence[TensorType]) -> bool:
+        """Whether all windows have as many elements, and so one scale."""
+        counts = self.counts(types)
+        return bool((counts == counts.flat[0]).all())
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """Exact sums, then the output stage."""

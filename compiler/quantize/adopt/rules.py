@@ -14,7 +14,6 @@ from ...ir.ops.pooling import AveragePool, GlobalAveragePool
 from ...ir.ops.quant import Dequantize
 from ...ir.ops.quantized import (
     QAdd,
-    QAveragePool,
     QConcat,
     QGlobalAveragePool,
     QMul,
@@ -27,6 +26,7 @@ from ...ir.ops.shape import Concat
 from ...ir.ops.unary import Identity
 from ..registry import Kind, is_kind
 from ..rules.dot import stacks_of_matrices
+from ..rules.pooling import pooled
 from ..rules.unary import UNARY
 from .adopter import Adopter, Rule, unsigned
 from .products import adopt_normalization, adopt_output, adopt_product
@@ -66,8 +66,7 @@ def _average(adopter: Adopter, site: Site) -> Value | None:
     if isinstance(op, GlobalAveragePool):
         return adopter.add(QGlobalAveragePool(requant), (x,), site)
     assert isinstance(op, AveragePool)
-    pooled = QAveragePool(op.kernel, op.strides, op.pads, op.ceil, op.count_include_pad, requant)
-    return adopter.add(pooled, (x,), site)
+    return adopter.add(pooled(op, requant), (x,), site)
 
 
 def _concat(adopter: Adopter, site: Site) -> Value | None:

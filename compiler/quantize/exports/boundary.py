@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from ...ir import DType, Node
-from ...ir.ops.quant import Dequantize, Enter, Leave, Quantize
+from ...ir.ops.quant import Dequantize, DequantizeWhole, Enter, Leave, Quantize
 from ..onnx_writer import OnnxWriter
 from .registry import exports
 
@@ -36,3 +36,13 @@ def export_border(writer: OnnxWriter, node: Node) -> str:
 def export_dequantize(writer: OnnxWriter, node: Node) -> str:
     """DequantizeLinear."""
     return writer.real(node.operands[0])
+
+
+@exports(DequantizeWhole)
+def export_dequantize_whole(writer: OnnxWriter, node: Node) -> str:
+    """DequantizeLinear, Round and Cast."""
+    assert isinstance(node.op, DequantizeWhole)
+    name = node.result.name
+    rounded = writer.add("Round", [writer.real(node.operands[0])], f"{name}/round")
+    to = helper.np_dtype_to_tensor_dtype(node.op.to.numpy)
+    return writer.add("Cast", [rounded], name, to=to)

@@ -20,9 +20,11 @@ def export_global_average_pool(writer: OnnxWriter, node: Node) -> str:
 
 @exports(QAveragePool)
 def export_average_pool(writer: OnnxWriter, node: Node) -> str:
-    """AveragePool."""
+    """AveragePool; over windows with gaps, which it has only in later operator sets, a Conv."""
     op, x = node.op, node.operands[0]
     assert isinstance(op, QAveragePool)
+    if set(op.windows.dilations) != {1}:
+        return finish(writer, node, _average_of_gaps(writer, node, op))
     # Where `ceil` adds a window that leaves the padding, onnxruntime's kernel still divides by
     # the whole kernel if padding counts. Padding that is part of the operand always counts.
     explicit = op.ceil and op.count_include_pad and any(op.pads)
@@ -38,6 +40,28 @@ def export_average_pool(writer: OnnxWriter, node: Node) -> str:
     )
     codes = finish(writer, node, real)
     return _cut(writer, node, codes) if explicit else codes
+
+
+def _average_of_gaps(writer: OnnxWriter, node: Node, op: QAveragePool) -> str:
+    """Sums as a convolution with ones, channel by channel, over the number of elements."""
+    (x,), name, windows = node.operands, node_name(node), op.windows
+    channels, spatial = x.type.shape[1], x.type.shape[2:]
+    before = op.pads[: len(spatial)]
+    geometry = zip(node.result.type.shape[2:], op.strides, windows.spans, strict=True)
+    read = [(count - 1) * stride + span for count, stride, span in geometry]
+    after = [max(0, r - e - b) for r, e, b in zip(read, spatial, before, strict=True)]
+    ones = writer.initializer(f"{name}.ones", np.ones((channels, 1, *op.kernel), np.float32))
+    total = writer.add(
+        "Conv",
+        [writer.real(x), ones],
+        f"{name}/sum",
+        strides=op.strides,
+        pads=(*before, *after),
+        dilations=windows.dilations,
+        group=channels,
+    )
+    parts = (np.float32(1) / op.counts([x.type]).astype(np.float32)).astype(np.float32)
+    return writer.add("Mul", [total, writer.initializer(f"{name}.parts", parts)], name)
 
 
 def _padded(writer: OnnxWriter, node: Node, pads: tuple[int, ...]) -> str:

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from ...ir import Graph, Node, Value
+from ...ir import Node, Value
 from ...ir.ops.pooling import AveragePool, GlobalAveragePool
 from ...ir.ops.quantized import QAveragePool, QGlobalAveragePool
+from ...ir.requant import Requant
 from ..quantizer import Quantizer
 from ..registry import Kind, quantizes
 
 
-def dense_window(graph: Graph, node: Node) -> str:
-    """The window must not have gaps."""
-    gaps = isinstance(node.op, AveragePool) and set(node.op.dilations or ()) - {1}
-    return " has a window with gaps" if gaps else ""
-
-
-@quantizes(AveragePool, GlobalAveragePool, kind=Kind.FUSING, refuses=dense_window)
+@quantizes(AveragePool, GlobalAveragePool, kind=Kind.FUSING)
 def quantize_average(quantizer: Quantizer, node: Node) -> Value:
     """Exact sums, then the output stage."""
     op, requant = node.op, quantizer.requant(node)
@@ -23,5 +18,10 @@ def quantize_average(quantizer: Quantizer, node: Node) -> Value:
     if isinstance(op, GlobalAveragePool):
         return quantizer.add(QGlobalAveragePool(requant), (x,), node)
     assert isinstance(op, AveragePool)
-    pooled = QAveragePool(op.kernel, op.strides, op.pads, op.ceil, op.count_include_pad, requant)
-    return quantizer.add(pooled, (x,), node)
+    return quantizer.add(pooled(op, requant), (x,), node)
+
+
+def pooled(op: AveragePool, requant: Requant) -> QAveragePool:
+    """The pooling on codes."""
+    shape = op.kernel, op.strides, op.pads, op.ceil, op.count_include_pad
+    return QAveragePool(*shape, requant, op.dilations)

@@ -25,6 +25,15 @@ def test_a_model_with_a_batch_is_imported_as_before() -> None:
     assert found.notes == ()
 
 
+def test_old_operator_sets_are_taken_where_nothing_has_changed() -> None:
+    """Relu and Abs have been the same since operator set 6, Add has not."""
+    relu = model([node("Relu", "x", "a"), node("Abs", "a", "y")], {"x": ["N", 4]}, opset=6)
+    assert [n.op.name for n in import_for_compilation(relu).graph.nodes] == ["relu", "math"]
+    add = model([node("Add", "x x", "y")], {"x": ["N", 4]}, opset=6)
+    with pytest.raises(UnsupportedError, match="operator set 6 is not supported"):
+        import_for_compilation(add)
+
+
 def test_open_first_axes_get_extent_1() -> None:
     found = import_for_compilation(window_attention())
     assert found.graph.inputs[0].type.shape == (1, 8, 8, 8)
@@ -46,6 +55,14 @@ def test_a_symbol_of_a_first_axis_has_one_size() -> None:
     proto = model([node("MatMul", "x z", "y")], {"x": ["N", 4], "z": [4, "N"]})
     shapes = [value.type.shape for value in import_for_compilation(proto).graph.inputs]
     assert shapes == [(1, 4), (4, 1)]
+
+
+def test_first_axes_of_different_extents_are_no_batch() -> None:
+    proto = model([node("MatMul", "x z", "y")], {"x": [3, 1, 2, 4], "z": [1, 2, 4, 2]})
+    found = import_for_compilation(proto)
+    assert [value.type.shape for value in found.graph.inputs] == [(3, 1, 2, 4), (1, 2, 4, 2)]
+    (note,) = found.notes
+    assert "the first axes of the inputs have different extents" in note
 
 
 def test_given_shapes_must_fit_the_model() -> None:
