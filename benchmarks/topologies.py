@@ -1,6 +1,6 @@
 """Networks as PyTorch exports them, from ONNX to the machine, with random weights and inputs.
 
-    python benchmarks/topologies.py [--samples 2] [--check-only] [NAME ...]
+    python benchmarks/topologies.py [--samples 2] [--schedule latency] [--check-only] [NAME ...]
 
 The chip is isaac with as many cores and as much memory as the networks take. Prints one line a
 network: seconds of `imcc check` (whole process), of compiling and of running, instructions, what
@@ -25,6 +25,8 @@ from support.topologies import names, topology
 
 from imcc.compiler.driver import compile_model
 from imcc.compiler.errors import CompileError
+from imcc.compiler.options import CompileOptions
+from imcc.compiler.schedule import ScheduleMode
 from imcc.compiler.verify import verify_program
 from imcc.compiler.verify.machine import find_samples
 from imcc.isa import Target, load_target
@@ -61,7 +63,7 @@ def check_seconds(path: Path) -> tuple[float, int]:
     return time.perf_counter() - begun, done.returncode
 
 
-def line(name: str, samples: int, check_only: bool) -> str:
+def line(name: str, samples: int, mode: ScheduleMode, check_only: bool) -> str:
     """Take one network through everything."""
     model = topology(name)
     with tempfile.TemporaryDirectory() as folder:
@@ -69,13 +71,13 @@ def line(name: str, samples: int, check_only: bool) -> str:
         onnx.save(model, path)
         seconds, status = check_seconds(path)
         text = f"{name:34} check {seconds:5.2f} s ({status})"
-        return text if check_only else f"{text}  {_run(path, samples)}"
+        return text if check_only else f"{text}  {_run(path, samples, mode)}"
 
 
-def _run(path: Path, samples: int) -> str:
+def _run(path: Path, samples: int, mode: ScheduleMode) -> str:
     begun = time.perf_counter()
     try:
-        compilation = compile_model(path, large_chip(), None, "random")
+        compilation = compile_model(path, large_chip(), CompileOptions(schedule=mode), "random")
     except CompileError as error:
         return f"NOT COMPILED: {str(error)[:400]}"
     compiled = time.perf_counter()
@@ -98,10 +100,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--samples", type=int, default=2)
+    parser.add_argument("--schedule", type=ScheduleMode, default=ScheduleMode.LAYERS)
     parser.add_argument("--check-only", action="store_true")
     arguments = parser.parse_args()
     for name in arguments.names or names():
-        print(line(name, arguments.samples, arguments.check_only), flush=True)
+        print(line(name, arguments.samples, arguments.schedule, arguments.check_only), flush=True)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ UNNAMED = "x"  # the key of the only array of a .npy file
 CALIBRATION_KEY = "calib"
 LABEL_KEY = "y"
 RANDOM_SAMPLES = 64
+RANDOM_ELEMENTS = 1 << 20  # of random samples that nobody has counted; but there are at least 4
 RANDOM_MIB = 256  # of random samples, of which there are fewer where they are large
 _RANDOM_BYTES = 8  # of an element while it is made
 BATCH = 64
@@ -147,7 +148,7 @@ def _expect_codes(array: Array, value: Value, where: str) -> None:
 def random_samples(
     inputs: Sequence[Value],
     seed: int,
-    count: int = RANDOM_SAMPLES,
+    count: int | None = None,
     indices: Mapping[str, int] | None = None,
 ) -> Samples:
     """Seeded samples: standard normal, or all codes alike; for timing, not for accuracy.
@@ -155,8 +156,10 @@ def random_samples(
     Large samples are fewer than `count`: they fill `RANDOM_MIB` at most, or there is one.
     `indices` says of inputs that choose rows how many there are. Other integers are 0 and 1.
     """
-    sample = sum(value.type.size * _RANDOM_BYTES for value in inputs)
-    count = max(1, min(count, (RANDOM_MIB << 20) // max(1, sample)))
+    elements = sum(value.type.size for value in inputs)
+    if count is None:
+        count = min(RANDOM_SAMPLES, max(4, RANDOM_ELEMENTS // max(1, elements)))
+    count = max(1, min(count, (RANDOM_MIB << 20) // max(1, elements * _RANDOM_BYTES)))
     generator = np.random.default_rng(seed)
     arrays = {v.name: _random(generator, v, count, (indices or {}).get(v.name)) for v in inputs}
     return Samples(arrays, f"random, seed {seed}, {count} samples")

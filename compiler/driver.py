@@ -24,7 +24,8 @@ from .mapping import AdcPolicy, TiledGraph, TileOptions, tile
 from .options import CompileOptions, Facts, read_facts, write_facts
 from .passes import Instrument, PassContext, Pipeline, stage
 from .quantize.state import holds_codes
-from .schedule import Schedule, memory_check, schedule
+from .schedule import Schedule, ScheduleMode, memory_check, on_mesh, schedule
+from .schedule.sharing import shares
 
 Model = str | Path | bytes | ModelProto
 UNCALIBRATED = "none: the model is quantized"
@@ -175,9 +176,14 @@ def lower(
     options = facts.options
     watching = tuple(instruments)
     with stage("tile", watching):
-        tiled = tile(quantized, target, TileOptions(options.adc), memory_check(quantized, target))
+        fits = memory_check(quantized, target, options.schedule)
+        sharing = None if options.schedule is ScheduleMode.LAYERS else shares
+        tiled = tile(quantized, target, TileOptions(options.adc), fits, sharing)
+    if sharing is not None:
+        with stage("place", watching):
+            tiled = on_mesh(tiled, options.schedule)
     with stage("schedule", watching):
-        plan = schedule(tiled)
+        plan = schedule(tiled, options.schedule)
     with stage("emit", watching):
         program, probes = emit_with_probes(plan, write_facts(facts))
     return Compilation(options, imported, quantized, tiled, plan, program, probes, notes)

@@ -12,6 +12,7 @@ from imcc.isa import Program
 from .errors import InputError
 from .ir import QuantParams
 from .mapping import AdcPolicy
+from .schedule.options import ScheduleMode
 
 # Operators become primitive and the graph batched first: only then do they have a form on codes.
 _FRONT = "recognize,decompose,add-batch-axis,adopt-quantization,fold-constants"
@@ -41,6 +42,7 @@ class CompileOptions:
     seed: int = 0
     verify_each: bool = True
     strict: bool = False
+    schedule: ScheduleMode = ScheduleMode.LAYERS
 
     def passes(self) -> str:
         """The pass pipeline in text form."""
@@ -62,8 +64,8 @@ class CompileOptions:
         """Read what `to_json` wrote."""
         plain: dict[str, Any] = json.loads(text)
         shapes = {name: tuple(shape) for name, shape in plain.pop("input_shapes").items()}
-        adc = AdcPolicy(plain.pop("adc"))
-        return cls(**plain, adc=adc, input_shapes=shapes)
+        adc, mode = AdcPolicy(plain.pop("adc")), ScheduleMode(plain.pop("schedule"))
+        return cls(**plain, adc=adc, input_shapes=shapes, schedule=mode)
 
 
 @dataclass(frozen=True)

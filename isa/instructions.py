@@ -147,7 +147,11 @@ class Store(Instruction):
 
 @instruction(0x22)
 class Copy(Instruction):
-    """Copies local elements `src` to local elements `dst` (same element type and count)."""
+    """Copies local elements `src` to local elements `dst` (same element type and count).
+
+    They may overlap where both walk the same ascending axes and `dst` begins before `src`: what
+    is read has then not been written yet.
+    """
 
     dst: WriteStream
     src: ReadStream

@@ -7,19 +7,35 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
-from imcc.isa import Instruction, OutputStage, StreamState
+from imcc.isa import ElementType, Instruction, OutputStage, Space, StreamState
 from imcc.isa.instructions import STREAM_REGISTERS, Dim, Halt, Loop, Setq, Step, Stream
+
+from .global_memory import LINK_BASE
+
+# Space, whether the address is yet to be linked, element, counts, strides.
+_Shape = tuple[Space, bool, ElementType, tuple[int, ...], tuple[int, ...]]
 
 
 class CoreCode:
-    """Appends instructions; a stream that a register already holds is not set again."""
+    """Appends instructions; a stream that a register already holds is not set again.
+
+    A register that holds the same walk elsewhere, and that nothing written since `begin` uses, is
+    moved there: one instruction instead of one an axis.
+    """
 
     def __init__(self) -> None:
         self._code: list[Instruction] = []
         self._held: OrderedDict[int, StreamState | None] = OrderedDict(
             (register, None) for register in range(STREAM_REGISTERS)
         )
+        self._registers: dict[StreamState, int] = {}
+        self._walks: dict[_Shape, set[int]] = {}
+        self._free_to_move: set[int] = set()
         self._stage: OutputStage | None = None
+
+    def begin(self) -> None:
+        """Say that registers named so far are not used any more unless they are named again."""
+        self._free_to_move.update(self._held)
 
     @property
     def position(self) -> int:
@@ -40,12 +56,14 @@ class CoreCode:
 
     def stream(self, state: StreamState) -> int:
         """A register that holds `state`; the one used least recently is set if none does."""
-        for register, held in self._held.items():
-            if held == state:
-                self._held.move_to_end(register)
-                return register
-        register = next(iter(self._held))
-        self._set(register, state)
+        register = self._registers.get(state)
+        if register is None:
+            register = self._moved(state)
+        if register is None:
+            register = next(iter(self._held))
+            self._set(register, state)
+        self._held.move_to_end(register)
+        self._free_to_move.discard(register)
         return register
 
     def stage(self, stage: OutputStage) -> None:
@@ -71,17 +89,44 @@ class CoreCode:
         for register, delta in steps.items():
             held = self._held[register]
             if held is not None:
-                self._held[register] = replace(held, base=held.base + count * delta)
+                self._hold(register, replace(held, base=held.base + count * delta))
 
     def finish(self) -> tuple[Instruction, ...]:
         """The whole stream, ended by `halt`."""
         self.emit(Halt())
         return tuple(self._code)
 
+    def _moved(self, state: StreamState) -> int | None:
+        """A register that walks as `state` does from another base, moved there."""
+        same = self._walks.get(_shape(state), set()) & self._free_to_move
+        if not same:
+            return None
+        register = min(same)
+        held = self._held[register]
+        assert held is not None
+        self.emit(Step(register, state.base - held.base))
+        self._hold(register, state)
+        return register
+
     def _set(self, register: int, state: StreamState) -> None:
         self.emit(Stream(register, state.space, state.element, state.base))
         for axis, (count, stride) in enumerate(zip(state.counts, state.strides, strict=True)):
             if count != 1:
                 self.emit(Dim(register, axis, count, stride))
+        self._hold(register, state)
+
+    def _hold(self, register: int, state: StreamState) -> None:
+        """Note what a register holds now."""
+        before = self._held[register]
+        if before is not None:
+            self._walks[_shape(before)].discard(register)
+            if self._registers.get(before) == register:
+                del self._registers[before]
         self._held[register] = state
-        self._held.move_to_end(register)
+        self._registers[state] = register
+        self._walks.setdefault(_shape(state), set()).add(register)
+
+
+def _shape(state: StreamState) -> _Shape:
+    linked = state.base >= LINK_BASE
+    return state.space, linked, state.element, state.counts, state.strides

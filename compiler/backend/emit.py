@@ -19,7 +19,9 @@ from imcc.isa.instructions import Write
 from ..ir.graph import Node, Value
 from ..ir.ops.host import Host
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
+from ..ir.ops.rows import Rows
 from ..ir.ops.tiled import Tiled, shard_weights
+from ..schedule.stream_rows import Block
 from ..schedule.task import Schedule, Task
 from . import rules
 from .bindings import codes_binding, host_view, raw_binding
@@ -35,7 +37,8 @@ __all__ = ["ValueProbe", "emit", "emit_with_probes", "rules"]
 class ValueProbe:
     """Where a value of the graph can be read: after the last run of instruction `pc` on `core`.
 
-    `stream` walks it in the order of the ONNX tensor.
+    `stream` walks it in the order of the ONNX tensor. Of a value that is made in parts there is
+    a probe for each: rows from `start` along `axis`.
     """
 
     value: str
@@ -43,6 +46,8 @@ class ValueProbe:
     pc: int
     stream: StreamState
     shape: tuple[int, ...]
+    axis: int = 0
+    start: int = 0
 
 
 def emit(schedule: Schedule, notes: tuple[tuple[str, str], ...] = ()) -> Program:
@@ -140,8 +145,8 @@ def _write_cells(emitter: Emitter, task: Task) -> None:
         return
     weights = emitter.graph.constants[node.operands[1].name]
     for shard in op.plan.shards:
-        emitter.matrix_ids[node.result.name, shard] = len(emitter.matrices)
-        emitter.matrices.append(shard.matrix)
+        if not emitter.enter_matrix(shard.matrix):
+            continue  # for an earlier part of the operation
         own = shard_weights(op.product, weights, shard)
         for write in cell_writes(shard.matrix, own):
             _write(emitter, shard.core, write)
@@ -151,21 +156,30 @@ def _write(emitter: Emitter, core: int, write: CellWrite) -> None:
     packed = pack_levels(write.levels, emitter.schedule.target.array.cell_bits)
     source = stream(Space.GLOBAL, ElementType.U8, emitter.constants.add(packed), [(packed.size, 1)])
     code = emitter.core(core)
+    code.begin()
     columns = write.levels.shape[1]
     code.emit(Write(write.array, code.stream(source), write.row, write.col, columns))
 
 
 def _write_task(emitter: Emitter, task: Task) -> None:
     """Write a task: transfers first, then the operation by its rule."""
-    for transfer in task.transfers:
+    for core in task.cores:
+        emitter.core(core).begin()
+    for transfer in task.transfers if task.piece is None else ():
         value = next(v for v in task.node.operands if v.name == transfer.value)
         emitter.transfer(value, transfer.source, transfer.target)
     EMITTERS[type(task.node.op)](emitter, task)
 
 
 def _probe(emitter: Emitter, task: Task) -> Iterator[ValueProbe]:
+    if isinstance(task.node.op, Rows):
+        return
+    blocks = emitter.schedule.blocks
     for value in task.node.results:
-        if value.type.quant is not None:
-            walk = emitter.view(value, task.core).stream(logical_order(value.type.rank))
-            pc = emitter.core(task.core).last_operation
-            yield ValueProbe(value.name, task.core, pc, walk, value.type.shape)
+        if value.type.quant is None or not emitter.schedule.has_buffer(value.name, task.core):
+            continue
+        walk = emitter.view(value, task.core).stream(logical_order(value.type.rank))
+        pc = emitter.core(task.core).last_operation
+        block = blocks.get(value.name, Block(value.name, 0, 0))
+        place = (task.core, pc, walk, value.type.shape)
+        yield ValueProbe(block.whole, *place, block.axis, block.start)

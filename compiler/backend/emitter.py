@@ -20,18 +20,17 @@ from imcc.isa import (
 from imcc.isa.instructions import Copy, Fill, Load, Recv, Send
 from imcc.isa.target import RequantMode
 
-from ..ir.graph import Value
+from ..ir.graph import Node, Value
 from ..ir.op import Array, Op
 from ..ir.requant import Requant
 from ..ir.types import DType
-from ..mapping.plan import Shard
 from ..schedule.layout import ELEMENTS, Layout, plain_layout
 from ..schedule.task import Buffer, Schedule, Task
 from ..schedule.window import Border, border_of, bordered
 from .code import CoreCode
 from .constants import ConstantPool
 from .global_memory import GlobalMemory
-from .view import View, memory_order, stream
+from .view import View, memory_order, stream, walkable
 
 
 class Emitter:
@@ -42,7 +41,6 @@ class Emitter:
         self.graph = schedule.graph
         self.constants = ConstantPool()
         self.matrices: list[Matrix] = []
-        self.matrix_ids: dict[tuple[str, Shard], int] = {}
         self.cores: dict[int, CoreCode] = {
             core: CoreCode() for core in sorted({c for t in schedule.tasks for c in t.cores})
         }
@@ -50,6 +48,9 @@ class Emitter:
         self.memory = GlobalMemory()
         self.raw: dict[str, list[Binding]] = {}  # what only the host has: at outputs, or one place
         self.hosts: list[HostPartition] = []
+        self._matrix_ids: dict[int, int] = {}  # by identity: matrices are large
+        self._parameters: dict[str, tuple[Array, Array]] = {}
+        self._present: set[tuple[str, int]] = set()  # constant data that cores hold, by content
 
     def core(self, core: int) -> CoreCode:
         """The code of a core."""
@@ -78,7 +79,7 @@ class Emitter:
         layout = plain_layout(ELEMENTS[value.type.dtype], array.shape)
         view = layout_view(layout, task.address(f"operand{index}", task.core))
         stored = array.transpose(*memory_order(array.ndim), 0) if array.ndim > 1 else array
-        self.load(task.core, view.base, np.ascontiguousarray(stored))
+        self.parameter(task, f"operand{index}", task.core, np.ascontiguousarray(stored))
         return view
 
     def windowed(self, task: Task, core: int) -> View:
@@ -97,14 +98,13 @@ class Emitter:
     def prepare(self, value: Value, core: int) -> View:
         """The tensor's place on a core, its halo filled, ready to be written."""
         buffer = self.buffer(value, core)
-        if buffer.layout.has_halo:
-            self.fill(core, buffer.address, buffer.layout, buffer.fill)
+        if buffer.layout.has_halo and not buffer.slides:
+            self.fill(core, buffer.address, buffer.size, buffer.layout.element, buffer.fill)
         return layout_view(buffer.layout, buffer.address)
 
-    def fill(self, core: int, address: int, layout: Layout, value: int) -> None:
-        """Write `value` to a whole buffer."""
-        count = layout.size // layout.element.size
-        whole = stream(Space.LOCAL, layout.element, address, [(count, layout.element.size)])
+    def fill(self, core: int, address: int, size: int, element: ElementType, value: int) -> None:
+        """Write `value` to `size` bytes."""
+        whole = local_vector(element, address, size // element.size)
         self.core(core).emit(Fill(self.core(core).stream(whole), value))
 
     def load(self, core: int, address: int, array: Array) -> StreamState:
@@ -117,6 +117,37 @@ class Emitter:
         code.emit(Load(code.stream(target), code.stream(source)))
         return target
 
+    def enter_matrix(self, matrix: Matrix) -> bool:
+        """Give a matrix a number; False where it has one."""
+        if id(matrix) in self._matrix_ids:
+            return False
+        self._matrix_ids[id(matrix)] = len(self.matrices)
+        self.matrices.append(matrix)
+        return True
+
+    def matrix_id(self, matrix: Matrix) -> int:
+        """The number of a matrix that has been entered."""
+        return self._matrix_ids[id(matrix)]
+
+    def remembered(
+        self, node: Node, make: Callable[[Emitter, Node], tuple[Array, Array]]
+    ) -> tuple[Array, Array]:
+        """Bias and scales of a product, which are the same for all its parts."""
+        whole = self.schedule.whole(node)
+        if whole not in self._parameters:
+            self._parameters[whole] = make(self, node)
+        return self._parameters[whole]
+
+    def parameter(self, task: Task, name: str, core: int, array: Array) -> StreamState:
+        """Constant data of a task, loaded unless an earlier task has left it in its place."""
+        place = task.place(name, core)
+        if (place.content, core) in self._present:
+            element = ELEMENTS[DType.of(array.dtype)]
+            return local_vector(element, place.address, array.size)
+        if place.content:
+            self._present.add((place.content, core))
+        return self.load(core, place.address, array)
+
     def copy(self, core: int, target: StreamState, source: StreamState) -> None:
         """Copy inside a core's local memory."""
         code = self.core(core)
@@ -124,17 +155,20 @@ class Emitter:
 
     def transfer(self, value: Value, source: int, target: int) -> None:
         """Send a tensor from one core to another."""
-        order = memory_order(value.type.rank)
-        here = self.view(value, source).stream(order)
-        there = self.prepare(value, target).stream(order)
+        self.exchange(source, self.view(value, source), target, self.prepare(value, target))
+
+    def exchange(self, source: int, here: View, target: int, there: View) -> None:
+        """Send what lies on one core to another."""
+        order = memory_order(len(here.shape))
         sender, receiver = self.core(source), self.core(target)
-        sender.emit(Send(sender.stream(here), target, 0))
-        receiver.emit(Recv(receiver.stream(there), source, 0))
+        for at, to in walkable(order, here, there):
+            sender.emit(Send(sender.stream(at.stream(order)), target, 0))
+            receiver.emit(Recv(receiver.stream(to.stream(order)), source, 0))
 
     def _padded_copy(self, task: Task, core: int, value: Value, border: Border) -> View:
         layout = bordered(value.type, border)
         address = task.address("padded", core)
-        self.fill(core, address, layout, border.fill)
+        self.fill(core, address, layout.size, layout.element, border.fill)
         view = layout_view(layout, address)
         order = memory_order(value.type.rank)
         self.copy(core, view.stream(order), self.view(value, core).stream(order))

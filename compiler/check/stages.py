@@ -23,7 +23,7 @@ from ..passes.quantize import Quantize
 from ..quantize.parameters import activation_params
 from ..quantize.planning import plan_quantization, unsupported
 from ..quantize.state import float_nodes, holds_codes
-from ..schedule import memory_check, schedule
+from ..schedule import ScheduleMode, memory_check, schedule
 from ..work import expect_live
 from .typical_weights import with_typical_weights
 
@@ -93,7 +93,7 @@ def run_stages(
         lowest = with_typical_weights(lowest)
         tiled = place(lowest, target, options, problems)
         if tiled is not None and whole and not rejected:
-            peak = local_memory(tiled, problems)
+            peak = local_memory(tiled, options.schedule, problems)
     except UnsupportedError as error:
         if not rejected:  # else it says the same again
             problems.append(Diagnostic("IMC0400", str(error)))
@@ -195,7 +195,8 @@ def place(
 
     None where no chip is large enough.
     """
-    tile_options, fits = TileOptions(options.adc), _remembered(memory_check(graph, target))
+    tile_options = TileOptions(options.adc)
+    fits = _remembered(memory_check(graph, target, options.schedule))
     try:
         return tile(graph, target, tile_options, fits)
     except CapacityError as error:
@@ -226,13 +227,13 @@ def _remembered(fits: Fits) -> Fits:
 
 def arrays_used(tiled: TiledGraph) -> int:
     """How many arrays hold weights."""
-    shards = [shard for _, op in tiled.products() for shard in op.plan.shards]
+    shards = [shard for _, plan in tiled.all_plans() for shard in plan.shards]
     return len({(shard.core, tile.array) for shard in shards for tile in shard.matrix.tiles})
 
 
 def cores_used(tiled: TiledGraph) -> int:
     """How many cores hold weights or compute something."""
-    shards = [shard for _, op in tiled.products() for shard in op.plan.shards]
+    shards = [shard for _, plan in tiled.all_plans() for shard in plan.shards]
     return len({*tiled.cores.values(), *(shard.core for shard in shards)})
 
 
@@ -258,20 +259,20 @@ def _too_large(tiled: TiledGraph, target: Target) -> Diagnostic:
     )
 
 
-def local_memory(tiled: TiledGraph, problems: list[Diagnostic]) -> int | None:
+def local_memory(tiled: TiledGraph, mode: ScheduleMode, problems: list[Diagnostic]) -> int | None:
     """The most bytes of local memory that a core takes; too many of them are a problem.
 
     None where no core can have as many.
     """
     target = tiled.target
     try:
-        return max(schedule(tiled).peak.values(), default=0)
+        return max(schedule(tiled, mode).peak.values(), default=0)
     except CapacityError as error:
         first = str(error).split("\n")[0]
     core = target.core.model_copy(update={"local_memory_kib": _LARGEST_MEMORY})
     roomy = target.model_copy(update={"core": core})
     try:
-        peaks = schedule(TiledGraph(tiled.graph, roomy, tiled.cores)).peak
+        peaks = schedule(TiledGraph(tiled.graph, roomy, tiled.cores, tiled.groups), mode).peak
     except CapacityError:  # more than any core can have
         problems.append(Diagnostic("IMC0500", first, help=("smaller feature maps",)))
         return None

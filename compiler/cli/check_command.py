@@ -45,12 +45,14 @@ def command(model: str, strict: bool, read_weights: bool, as_json: bool, **flags
     from ..check import check_model
     from ..mapping import AdcPolicy
     from ..options import CompileOptions
+    from ..schedule import ScheduleMode
     from .chip import load_chip
 
     options = CompileOptions(
         weight_bits=flags["weight_bits"],
         activation_bits=flags["activation_bits"],
         adc=AdcPolicy(flags["adc"]),
+        schedule=ScheduleMode(flags["schedule"]),
         dims=read_dims(flags["dim"]),
         input_shapes=read_shapes(flags["input_shapes"]),
     )

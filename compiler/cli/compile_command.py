@@ -140,6 +140,7 @@ def _host(share: HostShare) -> Iterator[str]:
 def _options(flags: dict[str, Any]) -> CompileOptions:
     from ..mapping import AdcPolicy
     from ..options import CompileOptions
+    from ..schedule import ScheduleMode
 
     return CompileOptions(
         level=flags["level"],
@@ -148,6 +149,7 @@ def _options(flags: dict[str, Any]) -> CompileOptions:
         activation_bits=flags["activation_bits"],
         method=flags["calibration_method"],
         adc=AdcPolicy(flags["adc"]),
+        schedule=ScheduleMode(flags["schedule"]),
         dims=read_dims(flags["dim"]),
         input_shapes=read_shapes(flags["input_shapes"]),
         seed=flags["seed"],

@@ -109,6 +109,13 @@ _MODEL_OPTIONS = (
         show_default=True,
         help="How ADC ranges are chosen.",
     ),
+    click.option(
+        "--schedule",
+        type=click.Choice(["latency", "throughput", "layer-by-layer"]),
+        default="layer-by-layer",
+        show_default=True,
+        help="What the order of the work is good for.",
+    ),
     click.option("--dim", multiple=True, metavar="NAME=N", help="Size of a symbolic dimension."),
     click.option("--input-shapes", multiple=True, metavar="NAME:N,N,..", help="Shape of an input."),
 )

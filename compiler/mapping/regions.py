@@ -105,7 +105,7 @@ class Cutter:
     def _split(self, span: Span) -> tuple[Part, ...]:
         """One run in ranges of channels and outputs."""
         least = -(-self._cells(span) // self._core_cells())
-        for q, p in _divisions(span, least):
+        for q, p in (*self._in_whole_arrays(span, least), *_divisions(span, least)):
             pieces = self._fitting(
                 Span(c0, c1, n0, n1, n1 - n0)
                 for n0, n1 in _ranges(span.n0, span.n1, p)
@@ -129,6 +129,23 @@ class Cutter:
             fitting.add(shapes)
             pieces.append(piece)
         return tuple(pieces)
+
+    def _in_whole_arrays(self, span: Span, least: int) -> list[tuple[int, int]]:
+        """Divisions whose parts have an array for each rectangle, those with few arrays first.
+
+        Rectangles that share an array are driven one after the other.
+        """
+        taps = prod(self.weight.shape[2:]) if isinstance(self.product, QConv) else 1
+        width = max(1, self.target.array.cols // self._cells_per_weight())
+        found = []
+        for q, p in _divisions(span, least):
+            if q > 2 * least:
+                break
+            rows, cols = taps * -(-(span.c1 - span.c0) // q), -(-(span.n1 - span.n0) // p)
+            arrays = -(-rows // logical_rows(self.target)) * -(-cols // width)
+            if q * p <= 2 * least and arrays <= self.target.core.arrays:
+                found.append((q * p * arrays, q * p, q, p))
+        return [(q, p) for *_, q, p in sorted(found)]
 
     def _part(self, span: Span) -> Part:
         """Cut a span. Of a sketch, all spans of one size that share their inputs are equal."""

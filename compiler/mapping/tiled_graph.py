@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 import numpy as np
@@ -22,16 +22,22 @@ from ..ir.ops.tiled import Tiled, shard_weights
 from ..ir.types import TensorType
 from .encoding import BlockWeights, block_planes, code_of
 from .partition import ACCUMULATOR_LIMIT
-from .plan import Shard
+from .plan import MatrixPlan, Shard
 
 
 @dataclass(frozen=True, eq=False)
 class TiledGraph:
-    """A graph whose products are `Tiled`, for `target`; `cores` maps result names to cores."""
+    """A graph whose products are `Tiled`, for `target`; `cores` maps result names to cores.
+
+    A product may lie on several groups of cores, which share its rows: `groups` has the plans of
+    all, by result name, the one of its operator first. All hold the same weights in the same
+    rectangles, so that each computes what the operator says.
+    """
 
     graph: Graph
     target: Target
     cores: Mapping[str, int]
+    groups: Mapping[str, tuple[MatrixPlan, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, graph: Graph, target: Target) -> TiledGraph:
@@ -52,6 +58,16 @@ class TiledGraph:
         """The core that computes a node (for a product: its home)."""
         return self.cores[node.results[0].name]
 
+    def plans(self, node: Node) -> tuple[MatrixPlan, ...]:
+        """The plans of all groups that hold a product."""
+        assert isinstance(node.op, Tiled)
+        return self.groups.get(node.result.name, (node.op.plan,))
+
+    def all_plans(self) -> Iterator[tuple[Node, MatrixPlan]]:
+        """Every plan of every product."""
+        for node, _ in self.products():
+            yield from ((node, plan) for plan in self.plans(node))
+
     def products(self) -> Iterator[tuple[Node, Tiled]]:
         """Nodes that are tiled products, in order."""
         for node in self.graph.nodes:
@@ -62,7 +78,9 @@ class TiledGraph:
         """Raise `VerificationError` listing everything that breaks a rule of the mapping."""
         problems = [f"{node.label}: no core" for node in self.graph.nodes if self._homeless(node)]
         for node, op in self.products():
-            problems += [f"{node.label}: {text}" for text in _plan_problems(node, op, self.target)]
+            for plan in self.plans(node):
+                found = _plan_problems(node, op, plan, self.target)
+                problems += [f"{node.label}: {text}" for text in found]
         problems += _overlaps(self)
         if problems:
             raise VerificationError("the tiled graph is wrong:\n  " + "\n  ".join(problems))
@@ -91,19 +109,19 @@ def _host_cores(graph: Graph, cores: Mapping[str, int]) -> dict[str, int]:
     return {result.name: core for node in hosts for result in node.results}
 
 
-def _plan_problems(node: Node, op: Tiled, target: Target) -> Iterator[str]:
+def _plan_problems(node: Node, op: Tiled, plan: MatrixPlan, target: Target) -> Iterator[str]:
     outputs = op.outputs([operand.type for operand in node.operands])
     edge = 0
-    for (n0, n1), shards in op.plan.blocks():
+    for (n0, n1), shards in plan.blocks():
         if n0 != edge:
             yield f"outputs {edge}..{n0} are in no shard or in two"
         edge = n1
         yield from _channel_problems(op, node.operands[1].type, shards)
     if edge != outputs:
         yield f"shards end at output {edge} of {outputs}"
-    if op.plan.home not in op.plan.cores():
-        yield f"its home, core {op.plan.home}, holds none of it"
-    for shard in op.plan.shards:
+    if plan.home not in plan.cores():
+        yield f"its home, core {plan.home}, holds none of it"
+    for shard in plan.shards:
         if shard.matrix.core != shard.core or shard.matrix.cols != shard.n1 - shard.n0:
             yield f"a shard and its matrix disagree: core {shard.core}, outputs {shard.n0}.."
         yield from _matrix_problems(shard.matrix, target)
@@ -181,8 +199,8 @@ def _overlaps(tiled: TiledGraph) -> list[str]:
     taken: dict[tuple[int, int], np.ndarray] = {}
     problems = []
     shape = (tiled.target.array.rows, tiled.target.array.cols)
-    for node, op in tiled.products():
-        for shard in op.plan.shards:
+    for node, plan in tiled.all_plans():
+        for shard in plan.shards:
             for tile in shard.matrix.tiles:
                 cells = taken.setdefault((shard.core, tile.array), np.zeros(shape, bool))
                 part = cells[tile.row : tile.row + tile.rows, tile.col : tile.col + tile.cols]
@@ -222,14 +240,15 @@ def summary(tiled: TiledGraph) -> tuple[LayerSummary, ...]:
 
 def _summarize(tiled: TiledGraph, node: Node, op: Tiled) -> LayerSummary:
     weight = tiled.graph.constants[node.operands[1].name]
-    shards, array = op.plan.shards, tiled.target.array
+    plans, array = tiled.plans(node), tiled.target.array
+    shards = tuple(shard for plan in plans for shard in plan.shards)
     arrays = len({(s.core, tile.array) for s in shards for tile in s.matrix.tiles})
     cells = sum(tile.rows * tile.cols for s in shards for tile in s.matrix.tiles)
     widest = max(shards, key=_row_blocks).matrix
     return LayerSummary(
         label=node.label,
         weights=weight.size,
-        cores=len(op.plan.cores()),
+        cores=len({shard.core for shard in shards}),
         shards=len(shards),
         arrays=arrays,
         cells=cells,

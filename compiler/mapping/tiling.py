@@ -8,7 +8,7 @@ placed one after the other. Every other operation goes where its first operand i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from imcc.isa.target import Target
 
@@ -16,12 +16,14 @@ from ..errors import CapacityError, UnsupportedError
 from ..ir.builder import GraphBuilder, rebuild
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops.quantized import QConv, QMatMul
-from ..ir.ops.tiled import Product, Tiled
+from ..ir.ops.tiled import Tiled
+from .bounds import window_time
 from .options import AdcPolicy, TileOptions
 from .partition import ACCUMULATOR_LIMIT, Place
-from .place import CoreSpace
+from .place import CoreSpace, Shape
 from .plan import MatrixPlan, Shard
 from .regions import Cutter, Part
+from .shares import Footprint, Room, Share
 from .tiled_graph import TiledGraph, complete_cores
 
 _ADVICE = (
@@ -29,7 +31,13 @@ _ADVICE = (
     "array.cols=...) or fewer weight bits (--weight-bits)"
 )
 
+# Of the arrays of a chip, what products are dealt copies of: less where that does not pack.
+_PARTS = (0.97, 0.9, 0.8, 0.65, 0.5)
+
+_FAR = 3  # operations between what lies on one core, while there are empty ones
+
 Fits = Callable[[int, tuple[Node, ...]], bool]
+Sharing = Callable[[Graph, Mapping[str, Footprint], Room], Mapping[str, Share]]
 
 
 def tile(
@@ -37,28 +45,87 @@ def tile(
     target: Target,
     options: TileOptions | None = None,
     fits: Fits | None = None,
+    sharing: Sharing | None = None,
 ) -> TiledGraph:
     """Place every product of a quantized graph on the arrays of `target`.
 
     ``fits(core, nodes)`` says whether the operations of a core (those already there and one
     more) fit its local memory; a core with nothing on it takes any operation.
+    ``sharing(graph, footprints, room)`` says of which products there are several groups and
+    copies; where these do not pack, it is asked again for less room.
 
     Raises `CapacityError` where the network is larger than the chip, `UnsupportedError` where a
     product has no constant weights or could overflow its accumulators.
     """
     _check_cells(graph, target)
-    placer = _Placer(graph, target, options or TileOptions(), fits)
-    for node in graph.nodes:
-        placer.add(node)
-    placer.check_capacity()
+    cutters = _cutters(graph, target, options or TileOptions())
+    placer = _shared(graph, target, cutters, fits, sharing) if sharing else None
+    if placer is None:
+        placer = _Placer(graph, target, cutters, fits, options or TileOptions(), {})
+        placer.add_all()
+        placer.check_capacity()
+    plans = placer.plans
 
     def rule(builder: GraphBuilder, node: Node, operands: tuple[Value, ...]) -> Value | None:
-        plan = placer.plans.get(node.results[0].name)
-        if plan is None or not isinstance(node.op, QConv | QMatMul):
+        if node.results[0].name not in plans or not isinstance(node.op, QConv | QMatMul):
             return None
-        return builder.add(Tiled(node.op, plan), operands, node.result.name, node.origin)
+        tiled = Tiled(node.op, plans[node.result.name][0])
+        return builder.add(tiled, operands, node.result.name, node.origin)
 
-    return TiledGraph(rebuild(graph, rule), target, complete_cores(graph, placer.cores))
+    cores = complete_cores(graph, placer.cores)
+    groups = {name: several for name, several in plans.items() if len(several) > 1}
+    return TiledGraph(rebuild(graph, rule), target, cores, groups)
+
+
+def _shared(
+    graph: Graph,
+    target: Target,
+    cutters: Mapping[str, Cutter],
+    fits: Fits | None,
+    sharing: Sharing,
+) -> _Placer | None:
+    """Place products in groups and copies; None where not even few of them pack."""
+    footprints = {name: footprint(cutter) for name, cutter in cutters.items()}
+    for part in _PARTS:
+        room = Room(target.chip.cores, target.core.arrays, part)
+        shares = sharing(graph, footprints, room)
+        placer = _Placer(graph, target, cutters, fits, TileOptions(), shares)
+        placer.add_all()
+        if placer.has_room():
+            return placer
+    return None
+
+
+def footprint(cutter: Cutter) -> Footprint:
+    """What holding a product once takes, on cores of its own."""
+    whole, array = cutter.whole(), cutter.target.array
+    parts = cutter.pieces() if whole is None else whole
+    shapes = [part.cut.shapes for part in parts]
+    sizes = {shape: _arrays(shape, cutter.target) for shape in set(shapes)}
+    widest = max(min(cols, array.cols) for shape in sizes for _, cols in shape)
+    time = window_time(cutter.target, parts[0].cut.input_bits, widest)
+    arrays = sum(sizes[shape] for shape in shapes)
+    return Footprint(arrays, len(parts) if whole is None else 1, time)
+
+
+def _arrays(shapes: Sequence[Shape], target: Target) -> int:
+    """Arrays that rectangles take on an empty core."""
+    placed = CoreSpace.empty(target).place(shapes)
+    return target.core.arrays if placed is None else len(placed[0].used)
+
+
+def _cutters(graph: Graph, target: Target, options: TileOptions) -> dict[str, Cutter]:
+    found = {}
+    for node in graph.nodes:
+        if not isinstance(node.op, QConv | QMatMul):
+            continue
+        weight = graph.constant(node.operands[1])
+        if weight is None:
+            raise UnsupportedError(
+                f"{node.label}: its weights are computed; arrays hold constant weights only"
+            )
+        found[node.result.name] = Cutter(node, node.op, weight, target, options.adc)
+    return found
 
 
 def _check_cells(graph: Graph, target: Target) -> None:
@@ -83,24 +150,45 @@ class _Placer:
     """Cores filled so far."""
 
     def __init__(
-        self, graph: Graph, target: Target, options: TileOptions, fits: Fits | None
+        self,
+        graph: Graph,
+        target: Target,
+        cutters: Mapping[str, Cutter],
+        fits: Fits | None,
+        options: TileOptions,
+        shares: Mapping[str, Share],
     ) -> None:
-        self.plans: dict[str, MatrixPlan] = {}
+        self.plans: dict[str, tuple[MatrixPlan, ...]] = {}
         self.cores: dict[str, int] = {}
         self._graph = graph
         self._target = target
+        self._cutters = cutters
         self._options = options
         self._fits = fits
+        self._shares = shares
         self._last = 0
         self._spaces: dict[int, CoreSpace] = {}
         self._nodes: dict[int, list[Node]] = {}
+        self._loads: dict[int, float] = {}
+        self._since: dict[int, int] = {}  # the first operation on each core
+        self._index = 0
+
+    def add_all(self) -> None:
+        """Place all nodes, each after its producers."""
+        for index, node in enumerate(self._graph.nodes):
+            self._index = index
+            self.add(node)
+
+    def has_room(self) -> bool:
+        """Whether the chip has as many cores as were filled."""
+        return self._last < self._target.chip.cores
 
     def add(self, node: Node) -> None:
         """Place one node after its producers."""
         if isinstance(node.op, QConv | QMatMul):
-            plan = self._product(node, node.op)
-            self.plans[node.result.name] = plan
-            core: int | None = plan.home
+            plans = self._product(node)
+            self.plans[node.result.name] = plans
+            core: int | None = plans[0].home
         else:
             core = self._vector(node)
         if core is not None:
@@ -119,31 +207,42 @@ class _Placer:
             f"({have:,} arrays): {used - target.chip.cores:,} short. {_ADVICE}"
         )
 
-    def _product(self, node: Node, product: Product) -> MatrixPlan:
-        weight = self._graph.constant(node.operands[1])
-        if weight is None:
-            raise UnsupportedError(
-                f"{node.label}: its weights are computed; arrays hold constant weights only"
-            )
-        cutter = Cutter(node, product, weight, self._target, self._options.adc)
+    def _product(self, node: Node) -> tuple[MatrixPlan, ...]:
+        cutter = self._cutters[node.result.name]
+        share = self._shares.get(node.result.name, Share())
         whole = cutter.whole()
-        shards = None if whole is None else self._placed(node, whole)
+        plans = tuple(self._group(node, cutter, whole, share) for _ in range(share.groups))
+        self._check_overflow(node, plans[0].shards)
+        return plans
+
+    def _group(
+        self, node: Node, cutter: Cutter, whole: Sequence[Part] | None, share: Share
+    ) -> MatrixPlan:
+        """One group of cores that holds all of a product."""
+        shards = None if whole is None else self._placed(node, whole, share.copies)
         if shards is None:
             shards = self._spread_out(node, cutter.pieces())
-        self._check_overflow(node, shards)
-        return MatrixPlan(shards[0].core, shards)
+        home = shards[0].core
+        self._loads[home] = self._loads.get(home, 0.0) + share.load
+        return MatrixPlan(home, shards)
 
-    def _placed(self, node: Node, parts: Sequence[Part]) -> tuple[Shard, ...] | None:
+    def _placed(
+        self, node: Node, parts: Sequence[Part], copies: int = 1
+    ) -> tuple[Shard, ...] | None:
         """Place parts together on the first core that has room for all."""
-        for core in self._candidates():
+        cells = sum(rows * cols for part in parts for rows, cols in part.cut.shapes)
+        array = self._target.array
+        for core in self._candidates(-(-cells * copies // (array.rows * array.cols))):
             if not self._welcome(core, node):
                 continue
-            placed = _fill(self._spaces.get(core, CoreSpace.empty(self._target)), parts)
+            space = self._spaces.get(core, CoreSpace.empty(self._target))
+            placed = _fill(space, parts, copies)
             if placed is not None:
                 self._spaces[core], places = placed
                 self._occupy(core, node)
                 return tuple(
-                    _shard(node, core, p, spots) for p, spots in zip(parts, places, strict=True)
+                    _shard(node, core, part, spots, copies)
+                    for part, spots in zip(parts, places, strict=True)
                 )
         return None
 
@@ -156,15 +255,37 @@ class _Placer:
             shards += placed
         return tuple(shards)
 
-    def _candidates(self) -> Iterator[int]:
+    def _candidates(self, arrays: int) -> Iterator[int]:
         """The core in use, then earlier ones if it is the chip's last, then the next.
 
         Beyond the last core of the chip cores are only counted, for the error message.
         """
+        if self._shares:
+            yield from self._near(arrays)
+            return
         yield self._last
         if self._last + 1 == self._target.chip.cores:
             yield from range(self._last)
         yield self._last + 1
+
+    def _near(self, arrays: int) -> Iterator[int]:
+        """Cores that have so many arrays left, those with work of the same time first.
+
+        A core runs its instructions in order: work of a late layer would wait on it for that of
+        an early one, and the next input for both. So an empty core comes before one whose work
+        lies far apart.
+        """
+        most, cores = self._target.core.arrays, self._target.chip.cores
+        used = {core: len(space.used) for core, space in self._spaces.items()}
+        room = [core for core in range(cores) if used.get(core, 0) + arrays <= most]
+        yield from sorted(room, key=self._distance)
+        yield max(cores, self._last + 1)
+
+    def _distance(self, core: int) -> tuple[int, float, int]:
+        """Operations between the node to be placed and those on a core, load and number."""
+        first = self._since.get(core)
+        gap = _FAR if first is None else self._index - first
+        return (gap if gap <= _FAR else gap + 1, self._loads.get(core, 0.0), core)
 
     def _welcome(self, core: int, node: Node) -> bool:
         """Whether a core may take a node as far as memory and `spread` go."""
@@ -178,6 +299,7 @@ class _Placer:
 
     def _occupy(self, core: int, node: Node) -> None:
         self._last = max(self._last, core)
+        self._since.setdefault(core, self._index)
         there = self._nodes.setdefault(core, [])
         if node not in there:
             there.append(node)
@@ -205,21 +327,21 @@ class _Placer:
                 )
 
 
-def _shard(node: Node, core: int, part: Part, places: Sequence[Place]) -> Shard:
+def _shard(node: Node, core: int, part: Part, places: Sequence[Place], copies: int) -> Shard:
     span = part.span
     try:
-        matrix = part.cut.matrix(core, places)
+        matrix = part.cut.matrix(core, places, copies)
     except UnsupportedError as error:
         raise UnsupportedError(f"{node.label}: {error}") from error
     return Shard(core, span.c0, span.c1, span.n0, span.n1, matrix)
 
 
 def _fill(
-    space: CoreSpace, parts: Sequence[Part]
+    space: CoreSpace, parts: Sequence[Part], copies: int
 ) -> tuple[CoreSpace, list[tuple[Place, ...]]] | None:
     spots = []
     for part in parts:
-        placed = space.place(part.cut.shapes)
+        placed = space.place(part.cut.shapes * copies)
         if placed is None:
             return None
         space, places = placed

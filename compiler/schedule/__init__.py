@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from .layout import Layout, plain_layout
-from .schedule import memory_check, schedule
+from .options import ScheduleMode
+from .schedule import memory_check, on_mesh, schedule
 from .task import Buffer, Schedule, Scratch, Task, Transfer
 
 __all__ = [
     "Buffer",
     "Layout",
     "Schedule",
+    "ScheduleMode",
     "Scratch",
     "Task",
     "Transfer",
     "memory_check",
+    "on_mesh",
     "plain_layout",
     "schedule",
 ]

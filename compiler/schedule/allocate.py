@@ -74,6 +74,21 @@ def peak(placed: Sequence[Placed]) -> int:
     return max((p.end for p in placed), default=0)
 
 
+class AliveByCore:
+    """What lives on a core at one time, for times that ascend."""
+
+    def __init__(self, placed: Iterable[Placed]) -> None:
+        self._coming = sorted(placed, key=lambda p: -p.interval.first)
+        self._alive: list[Placed] = []
+
+    def at(self, time: int) -> Sequence[Placed]:
+        """What lives at `time`, which must not be before the last one asked for."""
+        while self._coming and self._coming[-1].interval.first <= time:
+            self._alive.append(self._coming.pop())
+        self._alive = [p for p in self._alive if p.interval.last >= time]
+        return self._alive
+
+
 def largest_gap(placed: Sequence[Placed], task: int, limit: int) -> tuple[int, int]:
     """Address and size of the largest free run of memory below `limit` during `task`."""
     best = (0, 0)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops.host import Host
-from ..ir.ops.quant import Dequantize, Leave
+from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
+from ..ir.ops.rows import Rows
 from .layout import Layout
+from .order import Step, is_stored
 from .task import Transfer
 from .window import Border, border_of, bordered, no_border
 
@@ -23,7 +25,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Replica:
-    """A tensor on one core, needed from task `first` to task `last`."""
+    """A tensor on one core, needed from step `first` to step `last`."""
 
     value: Value
     core: int
@@ -39,75 +41,120 @@ class Replica:
 
 @dataclass(frozen=True)
 class Residence:
-    """All replicas by (value name, core), and the transfers before each task."""
+    """All replicas by (value name, core), and of each step its transfers and its core."""
 
     replicas: Mapping[tuple[str, int], Replica]
-    transfers: Mapping[int, tuple[Transfer, ...]]
+    transfers: Sequence[tuple[Transfer, ...]]
+    cores: Sequence[int]
 
 
-def settle(graph: Graph, sites: Mapping[int, Site]) -> Residence:
-    """Work out replicas and transfers; `sites[i]` is where node i runs, in ascending order.
+def settle(graph: Graph, steps: Sequence[Step], sites: Mapping[int, Site]) -> Residence:
+    """Work out replicas and transfers; `sites` says where the nodes of the steps run.
 
-    Nodes that have no site are left out, with what they make.
+    Nodes that have no step are left out, with what they make.
 
-    A tensor is sent to another core just before the first task there that reads it, and stays
-    where it was made until the last reader or transfer.
+    A tensor is sent to another core just before the first step there that reads it, and stays
+    where it was made until the last reader or transfer. Rows that are put together are sent
+    straight to where they belong.
     """
-    homes: dict[str, int] = {}
-    replicas: dict[tuple[str, int], Replica] = {}
-    transfers: dict[int, tuple[Transfer, ...]] = {}
-    for index, site in sites.items():
-        node = graph.nodes[index]
-        moves: list[Transfer] = []
-        for position, operand in enumerate(node.operands):
-            if operand.name not in homes:
-                continue  # a constant or a graph input: it comes from global memory
-            for core in site.readers:
-                moves += _read(replicas, homes[operand.name], node, position, core, index)
-        transfers[index] = tuple(moves)
-        for value in _kept(node):
-            homes[value.name] = site.core
-            replicas[value.name, site.core] = Replica(
-                value, site.core, index, index, no_border(value.type.rank)
-            )
-    return Residence(replicas, transfers)
+    settler = _Settler(graph)
+    for index, step in enumerate(steps):
+        settler.add(index, graph.nodes[step.node], step.piece, sites[step.node])
+    return Residence(settler.replicas, settler.transfers, settler.cores)
 
 
-def _kept(node: Node) -> list[Value]:
-    """The results that stay in local memory: not those for outputs or for the host alone."""
-    if isinstance(node.op, Dequantize | Leave):
-        return []
-    return [v for v in node.results if v.type.quant is not None or not isinstance(node.op, Host)]
+@dataclass
+class _Settler:
+    """Replicas so far, and on which core each value was made."""
 
+    graph: Graph
+    replicas: dict[tuple[str, int], Replica] = field(default_factory=dict)
+    transfers: list[tuple[Transfer, ...]] = field(default_factory=list)
+    cores: list[int] = field(default_factory=list)
+    homes: dict[str, int] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
 
-def _read(
-    replicas: dict[tuple[str, int], Replica],
-    home: int,
-    node: Node,
-    position: int,
-    core: int,
-    index: int,
-) -> list[Transfer]:
-    """Note that task `index` reads an operand on `core`; yields the transfer it takes, if any."""
-    value = node.operands[position]
-    border = border_of(node, position)
-    key = (value.name, core)
-    present = replicas.get(key)
-    if present is None:
-        replicas[key] = Replica(value, core, index, index, border)
-        replicas[value.name, home] = _extended(replicas[value.name, home], index)
+    def add(self, index: int, node: Node, piece: int | None, site: Site) -> None:
+        """Note what a step reads and makes."""
+        if isinstance(node.op, Rows):
+            assert piece is not None
+            moves = self._put(index, node, piece, site.core)
+        else:
+            moves = [
+                move
+                for position in range(len(node.operands))
+                for core in site.readers
+                for move in self._read(index, node, position, core)
+            ]
+        self.transfers.append(tuple(moves))
+        self.cores.append(self._core(node, piece, site.core))
+        if node.results[0].name not in self.begun:
+            self.begun.add(node.results[0].name)
+            self._make(index, node, site.core)
+
+    def _core(self, node: Node, piece: int | None, core: int) -> int:
+        """Rows that are stored are stored from where they are."""
+        if piece is None or not is_stored(self.graph, node):
+            return core
+        return self.homes.get(node.operands[piece].name, core)
+
+    def _make(self, index: int, node: Node, core: int) -> None:
+        for value in _kept(self.graph, node):
+            self.homes[value.name] = core
+            border = no_border(value.type.rank)
+            self.replicas[value.name, core] = Replica(value, core, index, index, border)
+
+    def _put(self, index: int, node: Node, piece: int, core: int) -> list[Transfer]:
+        """Rows from where they lie to where they are put together."""
+        value, result = node.operands[piece], node.results[0]
+        if (result.name, core) in self.replicas:
+            self._extend((result.name, core), index)
+        home = self.homes.get(value.name)
+        if home is None:
+            return []  # they come from global memory
+        if is_stored(self.graph, node) or (value.name, core) in self.replicas:
+            here = core if (value.name, core) in self.replicas else home
+            self._extend((value.name, here), index)
+            return []
+        self._extend((value.name, home), index)
         return [Transfer(value.name, home, core)]
-    replicas[key] = _extended(present, index, border)
-    return []
+
+    def _read(self, index: int, node: Node, position: int, core: int) -> list[Transfer]:
+        """Note that a step reads an operand on `core`; yields the transfer it takes, if any."""
+        value = node.operands[position]
+        if value.name not in self.homes:
+            return []  # a constant or a graph input: it comes from global memory
+        border, key = border_of(node, position), (value.name, core)
+        if key in self.replicas:
+            self._extend(key, index, border)
+            return []
+        home = self.homes[value.name]
+        self.replicas[key] = Replica(value, core, index, index, border)
+        self._extend((value.name, home), index)
+        return [Transfer(value.name, home, core)]
+
+    def _extend(self, key: tuple[str, int], index: int, border: Border | None = None) -> None:
+        """Keep a replica until a step, with a border that serves one more reader.
+
+        A reader whose halo must hold another code than the first one's gets a padded copy of its
+        own (see `Request` "padded"), so its border does not count here.
+        """
+        replica = self.replicas[key]
+        held = replica.border
+        if border is not None and (held.empty or border.empty or held.fill == border.fill):
+            held = held.union(border)
+        self.replicas[key] = Replica(replica.value, replica.core, replica.first, index, held)
 
 
-def _extended(replica: Replica, index: int, border: Border | None = None) -> Replica:
-    """The replica, living at least until task `index`, with a border that serves one more reader.
+def _kept(graph: Graph, node: Node) -> list[Value]:
+    """The results that stay in local memory: not those for outputs or for the host alone.
 
-    A reader whose halo must hold another code than the first one's gets a padded copy of its
-    own (see `Request` "padded"), so its border does not count here.
+    Codes that the host has put in global memory, and of which only rows are read, stay there.
     """
-    held = replica.border
-    if border is not None and (held.empty or border.empty or held.fill == border.fill):
-        held = held.union(border)
-    return Replica(replica.value, replica.core, replica.first, index, held)
+    if isinstance(node.op, Dequantize | Leave) or is_stored(graph, node):
+        return []
+    if isinstance(node.op, Quantize | Enter):
+        users = graph.users(node.result)
+        if users and all(isinstance(user.op, Rows) for user in users):
+            return []
+    return [v for v in node.results if v.type.quant is not None or not isinstance(node.op, Host)]

@@ -1,48 +1,123 @@
-"""From a tiled graph to a schedule: one task an operation, memory for all of them."""
+"""From a tiled graph to a schedule: an order of tasks, memory for all of them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from imcc.isa import Target
 
 from ..errors import CapacityError
 from ..ir.graph import Graph, Node, Value
+from ..ir.ops.rows import Rows
 from ..ir.ops.tiled import Tiled
 from ..mapping.tiled_graph import TiledGraph
-from .allocate import Interval, Placed, aligned, allocate, fit, largest_gap, peak
+from .allocate import AliveByCore, Interval, Placed, aligned, allocate, fit, largest_gap, peak
+from .jobs import jobs
 from .layout import ELEMENTS
+from .options import ScheduleMode
+from .order import Step, demand_order, graph_order
+from .parallel_order import parallel_order
 from .replica import Residence, Site, settle
-from .scratch import ALIGNMENT, Request, most_rows, requests, rows_of
+from .room import stream_check
+from .scratch import (
+    ALIGNMENT,
+    Request,
+    columns_of,
+    least_columns,
+    most_rows,
+    requests,
+    rows_of,
+)
+from .sliding import Chain, chains
+from .stream_rows import Streamed, stream_rows, whole_operations
 from .task import Buffer, Schedule, Scratch, Task
+from .traffic import arranged, traffic
 from .window import Border, border_of, bordered
 
-_SCRATCH = "scratch of task "
+# How far operations may run ahead of the order of demand, as a part of all of them.
+_AHEAD = (1.0, 0.5, 0.25, 0.125, 0.0625)
+_SCRATCH = "scratch of step "
+_CONTENT = "content "
 
 
-def schedule(tiled: TiledGraph) -> Schedule:
+def schedule(tiled: TiledGraph, mode: ScheduleMode = ScheduleMode.LAYERS) -> Schedule:
     """Order the operations, give every tensor an address on every core that touches it.
 
     Raises `CapacityError` where a core's local memory cannot hold what it must.
     """
-    graph = tiled.graph
-    sites = {index: _site(tiled, node) for index, node in enumerate(graph.nodes)}
-    residence = settle(graph, sites)
-    asked = _all_requests(graph, sites, residence)
-    limit = tiled.target.core.local_memory_kib << 10
-    placed = _allocate_all(residence, asked)
-    _check_capacity(graph, tiled.target, placed, limit)
-    tasks = tuple(
-        _task(node, sites[i], residence, asked[i], placed, i, limit)
-        for i, node in enumerate(graph.nodes)
-    )
-    peaks = {core: peak(p) for core, p in placed.items()}
-    return Schedule(graph, tiled.target, tasks, _buffers(residence, placed), peaks)
+    limit = tiled.target.core.local_memory_bytes
+    for plan in _plans(tiled, mode):
+        asked = _all_requests(plan)
+        graph, replicas = plan.streamed.graph, plan.residence.replicas
+        sliding = chains(graph, plan.streamed.cores, replicas)
+        placed = _allocate_all(sliding, asked)
+        peaks = {core: peak(p) for core, p in placed.items()}
+        if max(peaks.values(), default=0) <= limit:
+            break
+    _check_capacity(graph, plan.steps, tiled.target, placed, limit)
+    tasks = _tasks(plan, asked, placed, limit)
+    buffers = _buffers(plan.residence, sliding, placed)
+    return Schedule(graph, tiled.target, tasks, buffers, peaks, plan.streamed.blocks)
 
 
-def memory_check(graph: Graph, target: Target) -> Callable[[int, tuple[Node, ...]], bool]:
-    """A test for placement: whether nodes, on one core, fit its local memory.
+def on_mesh(tiled: TiledGraph, mode: ScheduleMode) -> TiledGraph:
+    """The mapping with its cores at places of the mesh that keep the way of data short."""
+    *_, plan = _plans(tiled, mode)
+    cores = tiled.target.chip.cores
+    return arranged(tiled, traffic(plan.streamed, plan.steps, plan.residence, cores))
+
+
+@dataclass(frozen=True, eq=False)
+class _Plan:
+    """What happens in which order, and where."""
+
+    streamed: Streamed
+    steps: Sequence[Step]
+    sites: Mapping[int, Site]
+    residence: Residence
+
+
+def _plans(tiled: TiledGraph, mode: ScheduleMode) -> Iterator[_Plan]:
+    """Orders to try, those that keep more alive before those that need less memory."""
+    streamed = _streamed(tiled, mode)
+    graph = streamed.graph
+    sites = {i: _site(streamed, node) for i, node in enumerate(graph.nodes)}
+    if mode is ScheduleMode.LAYERS:
+        yield _plan(streamed, graph_order(graph), sites)
+        return
+    demand = demand_order(graph, streamed.blocks)
+    work = jobs(streamed, tiled.target)
+    for part in _AHEAD:
+        ahead = max(1, int(len(demand) * part))
+        order = parallel_order(graph, demand, streamed.blocks, work, ahead)
+        yield _plan(streamed, order, sites)
+    yield _plan(streamed, demand, sites)
+
+
+def _plan(streamed: Streamed, steps: Sequence[Step], sites: Mapping[int, Site]) -> _Plan:
+    return _Plan(streamed, steps, sites, settle(streamed.graph, steps, sites))
+
+
+def _streamed(tiled: TiledGraph, mode: ScheduleMode) -> Streamed:
+    if mode is ScheduleMode.LAYERS:
+        return whole_operations(tiled)
+    return stream_rows(tiled)
+
+
+Fits = Callable[[int, tuple[Node, ...]], bool]
+
+
+def memory_check(graph: Graph, target: Target, mode: ScheduleMode = ScheduleMode.LAYERS) -> Fits:
+    """A test for placement: whether nodes, on one core, fit its local memory."""
+    if mode is ScheduleMode.LAYERS:
+        return _whole_check(graph, target)
+    return stream_check(graph, target)
+
+
+def _whole_check(graph: Graph, target: Target) -> Fits:
+    """The test where operations run to their end one after the other.
 
     It plays the scheduler for that core with every other node elsewhere, which is the most that
     the core will have to hold.
@@ -54,9 +129,11 @@ def memory_check(graph: Graph, target: Target) -> Callable[[int, tuple[Node, ...
         if sum(map(neighbourhood.most_bytes, nodes)) <= limit:
             return True
         sites = neighbourhood.sites(core, nodes)
-        residence = settle(graph, sites)
-        asked = _all_requests(graph, sites, residence)
-        return fit(_intervals(residence, asked).get(core, []), limit)
+        steps = [Step(index) for index in sites]
+        residence = settle(graph, steps, sites)
+        asked = _all_requests(_Plan(Streamed(graph, {}, {}), steps, sites, residence))
+        sliding = chains(graph, {}, residence.replicas)
+        return fit(_intervals(sliding, asked).get(core, []), limit)
 
     return fits
 
@@ -80,7 +157,7 @@ class _Neighbourhood:
         name = node.results[0].name
         if name not in self._most:
             tensors = sum(map(self._widest, [*node.operands, *node.results]))
-            scratch = sum(request.size(1) for request in requests(self._graph, node, 0))
+            scratch = sum(request.least() for request in requests(self._graph, node, 0, ""))
             padded = sum(map(self._widest, node.operands[:1]))
             self._most[name] = tensors + scratch + padded
         return self._most[name]
@@ -116,27 +193,31 @@ class _Neighbourhood:
         return self._indices[node.results[0].name]
 
 
-def _site(tiled: TiledGraph, node: Node) -> Site:
+def _site(streamed: Streamed, node: Node) -> Site:
+    core = streamed.cores[node.results[0].name]
     if isinstance(node.op, Tiled):
         plan = node.op.plan
         return Site(plan.home, tuple(dict.fromkeys(shard.core for shard in plan.shards)))
-    core = tiled.core_of(node)
     return Site(core, (core,))
 
 
-def _all_requests(
-    graph: Graph, sites: Mapping[int, Site], residence: Residence
-) -> dict[int, tuple[Request, ...]]:
-    return {
-        index: requests(graph, graph.nodes[index], site.core)
-        + _padded(graph.nodes[index], site, residence)
-        for index, site in sites.items()
-    }
+Asked = Sequence[tuple[Request, ...]]  # of each step
+
+
+def _all_requests(plan: _Plan) -> Asked:
+    asked, graph, blocks = [], plan.streamed.graph, plan.streamed.blocks
+    for step in plan.steps:
+        node, site = graph.nodes[step.node], plan.sites[step.node]
+        name = node.results[0].name
+        whole = blocks[name].whole if name in blocks else name
+        own = requests(graph, node, site.core, whole)
+        asked.append(own + _padded(node, site, plan.residence))
+    return asked
 
 
 def _padded(node: Node, site: Site, residence: Residence) -> tuple[Request, ...]:
     """Room for a copy of operand 0 where its buffer has not the border that the node reads."""
-    if not node.operands:
+    if not node.operands or isinstance(node.op, Rows):
         return ()
     value, border = node.operands[0], border_of(node, 0)
     asked = []
@@ -147,101 +228,146 @@ def _padded(node: Node, site: Site, residence: Residence) -> tuple[Request, ...]
     return tuple(asked)
 
 
-def _allocate_all(
-    residence: Residence, asked: Mapping[int, Iterable[Request]]
-) -> dict[int, tuple[Placed, ...]]:
+def _allocate_all(sliding: Sequence[Chain], asked: Asked) -> dict[int, tuple[Placed, ...]]:
     """Addresses for all tensors and, with bands of one row, all working memory, by core."""
-    return {core: allocate(items) for core, items in _intervals(residence, asked).items()}
+    return {core: allocate(items) for core, items in _intervals(sliding, asked).items()}
 
 
-def _intervals(
-    residence: Residence, asked: Mapping[int, Iterable[Request]]
-) -> dict[int, list[Interval]]:
+def _intervals(sliding: Sequence[Chain], asked: Asked) -> dict[int, list[Interval]]:
     """What is to be placed, by core."""
     intervals: dict[int, list[Interval]] = defaultdict(list)
-    for (name, core), replica in residence.replicas.items():
-        size = replica.layout.size
-        intervals[core].append(Interval((name, core), size, replica.first, replica.last))
-    for index, task_requests in asked.items():
-        for core, size in _scratch_sizes(task_requests, band=1).items():
+    for chain in sliding:
+        key = chain.members[0]
+        intervals[key[1]].append(Interval(key, chain.size, chain.first, chain.last))
+    for interval in _contents(asked):
+        intervals[interval.key[1]].append(interval)
+    for index, step_requests in enumerate(asked):
+        for core, size in _least_scratch(step_requests).items():
             intervals[core].append(Interval((f"{_SCRATCH}{index}", core), size, index, index))
     return intervals
 
 
-def _scratch_sizes(task_requests: Iterable[Request], band: int) -> dict[int, int]:
+def _contents(asked: Asked) -> Iterable[Interval]:
+    """Constant data, each from its first reader to its last."""
+    found: dict[tuple[str, int], Interval] = {}
+    for index, step_requests in enumerate(asked):
+        for request in step_requests:
+            if request.content:
+                key = (f"{_CONTENT}{request.content}", request.core)
+                first = found[key].first if key in found else index
+                found[key] = Interval(key, request.size(1), first, index)
+    return found.values()
+
+
+def _least_scratch(step_requests: Iterable[Request]) -> dict[int, int]:
     sizes: dict[int, int] = defaultdict(int)
-    for request in task_requests:
-        sizes[request.core] += request.size(band)
+    for request in step_requests:
+        if not request.content:
+            sizes[request.core] += request.least()
     return sizes
 
 
-def _task(
-    node: Node,
-    site: Site,
-    residence: Residence,
-    asked: tuple[Request, ...],
-    placed: Mapping[int, Sequence[Placed]],
-    index: int,
-    limit: int,
-) -> Task:
-    rows = rows_of(node)
-    cores = tuple(dict.fromkeys((site.core, *site.readers)))
-    gaps = {
-        core: largest_gap(_without_scratch(placed.get(core, ()), index), index, limit)
-        for core in {request.core for request in asked}
+def _tasks(
+    plan: _Plan, asked: Asked, placed: Mapping[int, Sequence[Placed]], limit: int
+) -> tuple[Task, ...]:
+    """The tasks, each with as high bands as the free memory of its time allows."""
+    own = {p.interval.key: p.address for items in placed.values() for p in items}
+    alive = {
+        core: AliveByCore(p for p in items if not p.interval.key[0].startswith(_SCRATCH))
+        for core, items in placed.items()
     }
-    room = {core: size for core, (_, size) in gaps.items()}
-    band = _highest_band(asked, most_rows(node), room)
-    band = -(-rows // -(-rows // band))  # as few bands, of more equal height
-    scratch = _lay_out(asked, band, {core: start for core, (start, _) in gaps.items()})
-    return Task(node, site.core, cores, rows, band, residence.transfers[index], scratch)
+    tasks, begun = [], set[str]()
+    residence = plan.residence
+    for index, step in enumerate(plan.steps):
+        node, site = plan.streamed.graph.nodes[step.node], plan.sites[step.node]
+        fresh = [request for request in asked[index] if not request.content]
+        gaps = {
+            core: largest_gap(alive[core].at(index), index, limit)
+            for core in dict.fromkeys(request.core for request in fresh)
+        }
+        band, columns = _band(node, fresh, {core: size for core, (_, size) in gaps.items()})
+        starts = {core: start for core, (start, _) in gaps.items()}
+        scratch = (*_lay_out(fresh, band, columns, starts), *_present(asked[index], own))
+        core = residence.cores[index]
+        cores = tuple(dict.fromkeys((core, *site.readers)))
+        moves, rows = residence.transfers[index], rows_of(node)
+        begins = node.results[0].name not in begun
+        begun.add(node.results[0].name)
+        task = Task(node, core, cores, rows, band, moves, scratch, step.piece, begins, columns or 0)
+        tasks.append(task)
+    return tuple(tasks)
 
 
-def _without_scratch(placed: Sequence[Placed], index: int) -> list[Placed]:
-    return [p for p in placed if p.interval.key[0] != f"{_SCRATCH}{index}"]
+def _present(asked: Iterable[Request], own: Mapping[tuple[str, int], int]) -> Iterator[Scratch]:
+    """Constant data at its place."""
+    for r in asked:
+        if r.content:
+            address = own[f"{_CONTENT}{r.content}", r.core]
+            yield Scratch(r.name, r.core, address, r.fixed, r.content)
 
 
-def _highest_band(asked: Sequence[Request], rows: int, room: Mapping[int, int]) -> int:
-    """The most rows a band can have."""
-    band = rows
+def _band(node: Node, asked: Sequence[Request], room: Mapping[int, int]) -> tuple[int, int | None]:
+    """As few bands as there is room for, of more equal size: rows, and columns of less than one."""
+    rows, columns = rows_of(node), columns_of(node)
+    highest = min(most_rows(node), _most(asked, room, rows, None))
+    if highest:
+        return -(-rows // -(-rows // highest)), None
+    widest = max(_most(asked, room, columns, columns), least_columns(columns))
+    if columns == 1:
+        return 1, None
+    return 1, -(-columns // -(-columns // widest))
+
+
+def _most(asked: Sequence[Request], room: Mapping[int, int], most: int, columns: int | None) -> int:
+    """The most rows, or columns of a row of `columns`, that fit everywhere; 0 if none does."""
     for core, size in room.items():
         mine = [request for request in asked if request.core == core]
-        per_row = sum(request.per_row for request in mine)
+        per_unit = sum(request.per_row for request in mine) / (columns or 1)
         spare = size - sum(request.fixed + ALIGNMENT for request in mine)
-        if per_row:
-            band = min(band, spare // per_row)
-    return max(band, 1)
+        if per_unit:
+            most = min(most, max(int(spare / per_unit), 0))
+    return most
 
 
-def _lay_out(asked: Sequence[Request], band: int, starts: Mapping[int, int]) -> tuple[Scratch, ...]:
+def _lay_out(
+    asked: Sequence[Request], band: int, columns: int | None, starts: Mapping[int, int]
+) -> Iterator[Scratch]:
     next_free = dict(starts)
-    laid_out = []
     for request in asked:
-        size = request.size(band)
-        laid_out.append(Scratch(request.name, request.core, next_free[request.core], size))
+        size = request.size(band, columns)
+        yield Scratch(request.name, request.core, next_free[request.core], size)
         next_free[request.core] += size
-    return tuple(laid_out)
 
 
 def _buffers(
-    residence: Residence, placed: Mapping[int, Sequence[Placed]]
+    residence: Residence, sliding: Sequence[Chain], placed: Mapping[int, Sequence[Placed]]
 ) -> dict[tuple[str, int], Buffer]:
     addresses = {p.interval.key: p.address for items in placed.values() for p in items}
-    return {
-        key: Buffer(key[1], addresses[key], r.layout, r.border.fill, r.first, r.last)
-        for key, r in residence.replicas.items()
-    }
+    buffers = {}
+    for chain in sliding:
+        address = addresses[chain.members[0]]
+        for key in chain.members:
+            r, slides = residence.replicas[key], key != chain.members[0]
+            times = (r.first, r.last)
+            buffers[key] = Buffer(
+                key[1], address, r.layout, r.border.fill, *times, chain.size, slides
+            )
+    return buffers
 
 
 def _check_capacity(
-    graph: Graph, target: Target, placed: Mapping[int, Sequence[Placed]], limit: int
+    graph: Graph,
+    steps: Sequence[Step],
+    target: Target,
+    placed: Mapping[int, Sequence[Placed]],
+    limit: int,
 ) -> None:
     problems = []
     for core, items in sorted(placed.items()):
         needed = peak(items)
         if needed > limit:
             top = max(items, key=lambda p: p.end)
-            node = graph.nodes[top.interval.first]
+            node = graph.nodes[steps[top.interval.first].node]
             problems.append(
                 f"core {core} needs {needed:,} bytes of local memory at node '{node.label}'; "
                 f"target '{target.name}' has {limit:,}: {needed - limit:,} short"

@@ -6,6 +6,7 @@ a part for each row of the band; the allocator then makes the band as high as me
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
@@ -32,6 +33,7 @@ from ..ir.ops.tiled import Tiled
 from .window import product_of, window_of
 
 ALIGNMENT = 64
+MOST_CHUNKS = 8  # of a row of windows
 WORD = 4
 TABLE_BYTES = 256
 # Operators whose constants are not copied to local memory as a whole.
@@ -40,17 +42,41 @@ _FROM_GLOBAL = (QConv, QMatMul, QEmbedding, Gather)
 
 @dataclass(frozen=True)
 class Request:
-    """`fixed` bytes and `per_row` bytes for each row of the band, on one core."""
+    """`fixed` bytes and `per_row` bytes for each row of the band, on one core.
+
+    A band of one row may have some of its `columns` only, and then takes as much less.
+    `content` names constant data: what is asked for under the same name on the same core is the
+    same, and stays in memory from its first reader to its last.
+    """
 
     name: str
     core: int
     fixed: int
     per_row: int = 0
+    content: str = ""
+    columns: int = 1
 
-    def size(self, band: int) -> int:
+    def size(self, band: int, columns: int | None = None) -> int:
         """Bytes for a band of this many rows, rounded up to the alignment."""
         needed = self.fixed + self.per_row * band
+        if columns is not None:
+            needed = self.fixed + self.per_row * columns // self.columns
         return -(-needed // ALIGNMENT) * ALIGNMENT
+
+    def least(self) -> int:
+        """Bytes for the smallest band."""
+        return self.size(1, least_columns(self.columns))
+
+
+def least_columns(columns: int) -> int:
+    """Windows of a row that a band has at least: shorter ones make long programs."""
+    return -(-columns // MOST_CHUNKS)
+
+
+def columns_of(node: Node) -> int:
+    """Windows in a row that a band can have some of; 1 where it takes whole rows."""
+    shape = node.results[0].type.shape
+    return shape[3] if isinstance(node.op, Tiled) and row_axis(node) == 2 and len(shape) == 4 else 1
 
 
 def row_axis(node: Node) -> int | None:
@@ -102,50 +128,77 @@ def windows_per_row(node: Node) -> int:
             return prod(shape[3:])
 
 
-def requests(graph: Graph, node: Node, core: int) -> tuple[Request, ...]:
-    """What `node` needs on each core that it runs on; `core` is where its result lies."""
+def requests(graph: Graph, node: Node, core: int, whole: str) -> tuple[Request, ...]:
+    """What `node` needs on each core that it runs on; `core` is where its result lies.
+
+    `whole` is the value of which the result is a part, or the result.
+    """
     constants = tuple(
-        Request(f"operand{i}", core, operand.type.size * operand.type.dtype.numpy.itemsize)
+        Request(
+            f"operand{i}",
+            core,
+            operand.type.size * operand.type.dtype.numpy.itemsize,
+            content=f"{whole} {operand.name}" if isinstance(node.op, QNormalize) else operand.name,
+        )
         for i, operand in enumerate(node.operands)
         if not isinstance(product_of(node.op), _FROM_GLOBAL) and graph.constant(operand) is not None
     )
-    return constants + _own_requests(graph, node, core)
+    return constants + tuple(_own_requests(graph, node, core, whole))
 
 
-def _own_requests(graph: Graph, node: Node, core: int) -> tuple[Request, ...]:
+def _own_requests(graph: Graph, node: Node, core: int, whole: str) -> Iterator[Request]:
     match node.op:
         case Tiled():
-            return _tiled_requests(node, node.op)
+            yield from _tiled_requests(node, node.op, whole)
         case QConv() | QMatMul():  # before tiling: what one core would need for all of it
             outputs = _channels(node)
-            return (
-                Request("bias", core, outputs * WORD),
-                Request("scale", core, outputs * WORD),
-                Request("acc", core, 0, windows_per_row(node) * outputs * WORD),
-            )
-        case QAdd() | QMul():
-            return (Request("params", core, 3 * WORD),)
-        case QUnary() | QSoftmax() | QConcat():
-            return _table_requests(node, core)
-        case QDot() | QDiv():
-            words = (Request("params", core, 2 * WORD), Request("requant", core, 2 * WORD))
-            return (*words, _accumulators(node, core))
-        case QNormalize():
-            return (Request("params", core, 3 * WORD), _accumulators(node, core))
-        case QReduceSum():
-            return _reduction_requests(node, core)
-        case QExtreme() | QSelect():
-            return _choice_requests(graph, node, core)
+            yield Request("bias", core, outputs * WORD)
+            yield Request("scale", core, outputs * WORD)
+            yield Request("acc", core, 0, windows_per_row(node) * outputs * WORD)
         case QGlobalAveragePool() | QAveragePool():
-            return _pooling_requests(node, core)
-    return ()
+            yield from _pooling_requests(node, core)
+        case _:
+            for name, words in _constants(node):
+                yield Request(name, core, words * WORD, content=f"{whole} {name}")
+            yield from _work(graph, node, core)
 
 
-def _table_requests(node: Node, core: int) -> tuple[Request, ...]:
-    if isinstance(node.op, QConcat):
-        return tuple(Request(f"table{i}", core, TABLE_BYTES) for i in range(len(node.operands)))
-    words = WORD if isinstance(node.op, QSoftmax) else 1
-    return (Request("table", core, TABLE_BYTES * words),)
+def _constants(node: Node) -> Iterator[tuple[str, int]]:
+    """Names and words of the parameters of an operator of the vector unit."""
+    match node.op:
+        case QAdd() | QMul() | QNormalize():
+            yield "params", 3
+        case QUnary():
+            yield "table", TABLE_BYTES // WORD
+        case QSoftmax():
+            yield "table", TABLE_BYTES
+        case QConcat():
+            yield from ((f"table{i}", TABLE_BYTES // WORD) for i in range(len(node.operands)))
+        case QDot() | QDiv():
+            yield from (("params", 2), ("requant", 2))
+        case QReduceSum():
+            yield from (("bias", 1), ("scale", 1))
+        case QExtreme():
+            yield from ((f"params{i}", 3) for i in range(2))
+        case QSelect():
+            yield from ((f"params{i}", 3) for i in range(3))
+
+
+def _work(graph: Graph, node: Node, core: int) -> Iterator[Request]:
+    """Room for what an operator of the vector unit computes on its way."""
+    match node.op:
+        case QDot() | QDiv() | QNormalize():
+            yield _accumulators(node, core)
+        case QReduceSum():
+            yield Request("acc", core, node.result.type.size * WORD)
+        case QSelect() if not _chooses_number(graph, node):
+            yield Request("other", core, node.result.type.size)
+
+
+def _chooses_number(graph: Graph, node: Node) -> bool:
+    """Whether operand 1 or 2 of a choice is a number; else what is not chosen needs room."""
+    arrays = [graph.constant(value) for value in node.operands[1:]]
+    return any(array is not None and array.size == 1 for array in arrays)
 
 
 def _accumulators(node: Node, core: int) -> Request:
@@ -168,37 +221,24 @@ def _pooling_requests(node: Node, core: int) -> tuple[Request, ...]:
     )
 
 
-def _reduction_requests(node: Node, core: int) -> tuple[Request, ...]:
-    return (
-        Request("bias", core, WORD),
-        Request("scale", core, WORD),
-        Request("acc", core, node.result.type.size * WORD),
-    )
-
-
-def _choice_requests(graph: Graph, node: Node, core: int) -> tuple[Request, ...]:
-    """Room for what is not chosen from operand 1, unless operand 1 or 2 is a number."""
-    params = tuple(Request(f"params{i}", core, 3 * WORD) for i in range(3))
-    if isinstance(node.op, QExtreme):
-        return params[:2]
-    arrays = [graph.constant(value) for value in node.operands[1:]]
-    if any(array is not None and array.size == 1 for array in arrays):
-        return params
-    return (*params, Request("other", core, node.result.type.size))
-
-
-def _tiled_requests(node: Node, op: Tiled) -> tuple[Request, ...]:
+def _tiled_requests(node: Node, op: Tiled, whole: str) -> tuple[Request, ...]:
     asked: list[Request] = []
-    windows = windows_per_row(node)
+    windows, columns = windows_per_row(node), columns_of(node)
+
+    def banded(name: str, core: int, per_row: int) -> Request:
+        return Request(name, core, 0, per_row, columns=columns)
+
     for (n0, n1), shards in op.plan.blocks():
         outputs = n1 - n0
         reducer = shards[0].core
-        asked.append(Request(f"bias{n0}", reducer, outputs * WORD))
-        asked.append(Request(f"scale{n0}", reducer, outputs * WORD))
+        asked += (
+            Request(f"{kind}{n0}", reducer, outputs * WORD, content=f"{whole} {kind}{n0}")
+            for kind in ("bias", "scale")
+        )
         for core in dict.fromkeys(shard.core for shard in shards):
-            asked.append(Request(f"acc{n0}", core, 0, windows * outputs * WORD))
+            asked.append(banded(f"acc{n0}", core, windows * outputs * WORD))
         if any(shard.core != reducer for shard in shards):
-            asked.append(Request(f"partial{n0}", reducer, 0, windows * outputs * WORD))
+            asked.append(banded(f"partial{n0}", reducer, windows * outputs * WORD))
         if reducer != op.plan.home:
-            asked.append(Request(f"codes{n0}", reducer, 0, windows * outputs))
+            asked.append(banded(f"codes{n0}", reducer, windows * outputs))
     return tuple(asked)

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from imcc.isa import Target
 
 from ..ir.graph import Graph, Node
 from .layout import Layout
+from .stream_rows import Block
 
 
 @dataclass(frozen=True)
 class Buffer:
     """A tensor in the local memory of a core, alive from task `first` to task `last`.
 
-    `fill` is the code that its halo holds.
+    `fill` is the code that its halo holds. Of `size` bytes a tensor takes those of its layout; the
+    rest is for those that follow in its place. One that `slides` is such a follower: its first
+    rows move up from the rows before them, and the halo at their sides is there already.
     """
 
     core: int
@@ -24,16 +28,19 @@ class Buffer:
     fill: int
     first: int
     last: int
+    size: int
+    slides: bool = False
 
 
 @dataclass(frozen=True)
 class Scratch:
-    """Working memory of one task on one core."""
+    """Working memory of one task on one core; `content` names constant data that stays there."""
 
     name: str
     core: int
     address: int
     size: int
+    content: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,9 +54,11 @@ class Transfer:
 
 @dataclass(frozen=True)
 class Task:
-    """A range of output rows of an operation: all of them, in bands of `band` rows.
+    """An operation, with all rows of its result in bands of `band` rows.
 
-    `core` holds the result; `cores` take part in making it. `transfers` come first.
+    Bands of one row may have `columns` windows only; 0 stands for whole rows.
+    `core` holds the result; `cores` take part in making it. `transfers` come first. Of `Rows` a
+    task puts only operand `piece` where it belongs; the first of these tasks `begins`.
     """
 
     node: Node
@@ -59,13 +68,21 @@ class Task:
     band: int
     transfers: tuple[Transfer, ...]
     scratch: tuple[Scratch, ...]
+    piece: int | None = None
+    begins: bool = True
+    columns: int = 0
 
     def address(self, name: str, core: int) -> int:
         """Where working memory `name` lies on `core`."""
-        for scratch in self.scratch:
-            if (scratch.name, scratch.core) == (name, core):
-                return scratch.address
-        raise KeyError((name, core))
+        return self.place(name, core).address
+
+    def place(self, name: str, core: int) -> Scratch:
+        """Working memory `name` on `core`."""
+        return self._places[name, core]
+
+    @cached_property
+    def _places(self) -> dict[tuple[str, int], Scratch]:
+        return {(scratch.name, scratch.core): scratch for scratch in self.scratch}
 
 
 @dataclass(frozen=True)
@@ -73,7 +90,8 @@ class Schedule:
     """Tasks in an order that respects all dependencies; every core runs its part in this order.
 
     Because all cores follow one order, and a transfer stands in it once for both its ends,
-    blocking sends and receives cannot wait for each other in a circle.
+    blocking sends and receives cannot wait for each other in a circle. `blocks` says of which
+    value of the tiled graph a result is a part.
     """
 
     graph: Graph
@@ -81,6 +99,16 @@ class Schedule:
     tasks: tuple[Task, ...]
     buffers: Mapping[tuple[str, int], Buffer]
     peak: Mapping[int, int]
+    blocks: Mapping[str, Block]
+
+    def whole(self, node: Node) -> str:
+        """The value of which the node's result is a part, or the result."""
+        name = node.results[0].name
+        return self.blocks[name].whole if name in self.blocks else name
+
+    def has_buffer(self, value: str, core: int) -> bool:
+        """Whether `value` lies on `core` at any time."""
+        return (value, core) in self.buffers
 
     def buffer(self, value: str, core: int) -> Buffer:
         """Where `value` lies on `core`."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from imcc.runtime import Machine, Probe
 
+from ..backend import ValueProbe
 from ..driver import Compilation
 from ..ir import Array, Graph, Value, evaluate_all
 from ..ir.requant import dequantize
@@ -119,9 +120,23 @@ def outputs(graph: Graph, found: Mapping[str, Array]) -> dict[str, Array]:
 def probed(
     compilation: Compilation, machine: Machine, batch: Mapping[str, Array]
 ) -> dict[str, Array]:
-    """Every value as the machine holds it; fits only the very program of `compilation`."""
-    probes = {p.value: Probe(p.core, p.pc, p.stream) for p in compilation.probes}
-    return machine.probe(batch, probes)
+    """Every value as the machine holds it; fits only the very program of `compilation`.
+
+    Values of which the host alone holds more than rows at a time are left out.
+    """
+    places = {str(number): place for number, place in enumerate(compilation.probes)}
+    probes = {key: Probe(p.core, p.pc, p.stream) for key, p in places.items()}
+    parts: dict[str, list[tuple[ValueProbe, Array]]] = {}
+    for key, array in machine.probe(batch, probes).items():
+        parts.setdefault(places[key].value, []).append((places[key], array))
+    return {name: _joined(found) for name, found in parts.items()}
+
+
+def _joined(parts: list[tuple[ValueProbe, Array]]) -> Array:
+    """A value from its rows."""
+    parts = sorted(parts, key=lambda part: part[0].start)
+    arrays = [array.reshape(len(array), *probe.shape[1:]) for probe, array in parts]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=parts[0][0].axis)
 
 
 def labels(graph: Graph) -> dict[str, str]:

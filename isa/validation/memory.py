@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..fields import Role, Space
 from ..instruction import Instruction
-from ..instructions import Dot, Mvm
+from ..instructions import Copy, Dot, Mvm
 from ..program import Program
 from ..walk import Operation, StreamState
 from .operands import RULES
@@ -148,6 +148,8 @@ class Memories:
                 continue
             if elementwise and _same_walk(stream, dst):
                 continue
+            if isinstance(operation.instruction, Copy) and _moves_down(stream, dst):
+                continue
             if _share_bytes(stream, dst):
                 yield f"{name} and dst overlap in part"
 
@@ -189,6 +191,18 @@ def _same_walk(one: StreamState, other: StreamState) -> bool:
         and one.element.size == other.element.size
         and (_axes(one) == _axes(other))
     )
+
+
+def _moves_down(src: StreamState, dst: StreamState) -> bool:
+    """Whether a copy in order reads every byte before it writes there."""
+    if dst.base >= src.base or src.element is not dst.element or _axes(src) != _axes(dst):
+        return False
+    reach = src.element.size
+    for count, stride in reversed(_axes(src)):
+        if stride < reach:
+            return False
+        reach += (count - 1) * stride
+    return True
 
 
 def _axes(stream: StreamState) -> list[tuple[int, int]]:

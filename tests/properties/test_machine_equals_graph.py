@@ -11,7 +11,7 @@ from support.random_networks import NetworkMaker, random_inputs
 from imcc.compiler.backend import emit
 from imcc.compiler.ir import evaluate
 from imcc.compiler.mapping import TileOptions, tile
-from imcc.compiler.schedule import memory_check, schedule
+from imcc.compiler.schedule import ScheduleMode, memory_check, schedule
 from imcc.isa import load_target, validate
 from imcc.isa.target import RequantMode
 from imcc.runtime import Machine
@@ -25,16 +25,17 @@ TARGETS = ("isaac", "puma", "dcim22", "neurram", "tiny")
     length=st.integers(1, 6),
     mode=st.sampled_from(RequantMode),
     weight_bits=st.sampled_from([2, 4, 8]),
+    order=st.sampled_from([ScheduleMode.LAYERS, ScheduleMode.LATENCY]),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_random_network(
-    name: str, seed: int, length: int, mode: RequantMode, weight_bits: int
+    name: str, seed: int, length: int, mode: RequantMode, weight_bits: int, order: ScheduleMode
 ) -> None:
     target = load_target(name)
     graph = NetworkMaker(seed, mode, weight_bits).make(length)
     inputs = random_inputs(graph, 3, seed)
-    tiled = tile(graph, target, TileOptions(), memory_check(graph, target))
-    program = emit(schedule(tiled))
+    tiled = tile(graph, target, TileOptions(), memory_check(graph, target, order))
+    program = emit(schedule(tiled, order))
     validate(program)
     expected = evaluate(tiled.graph, inputs)["output"]
     machine = Machine(program)

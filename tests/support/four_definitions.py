@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from imcc.compiler.ir import (
 )
 from imcc.compiler.mapping import TileOptions, tile
 from imcc.compiler.quantize import OnnxRuntimeWitness, Options, export_qdq, quantize_graph
-from imcc.compiler.schedule import memory_check, schedule
+from imcc.compiler.schedule import ScheduleMode, memory_check, schedule
 from imcc.isa import load_target, validate
 from imcc.isa.target import RequantMode
 from imcc.runtime import Machine
@@ -82,17 +83,19 @@ def samples_of(graph: Graph, seed: int = 1) -> dict[str, Array]:
 def run_everywhere(
     graph: Graph, mode: RequantMode = RequantMode.FLOAT24, targets: Sequence[str] = TARGETS
 ) -> Results:
-    """Quantize, check the text form, and compare the machine of every target bit for bit."""
+    """Quantize, check the text form, and compare the machine of every target bit for bit.
+
+    Operations run layer by layer, and row by row.
+    """
     inputs = samples_of(graph)
     quantized = quantize_graph(graph, [inputs], Options(requant=mode))
     verify(quantized, Stage.QUANTIZED)
     assert parse_graph(print_graph(quantized)).nodes == quantized.nodes
     codes = evaluate(quantized, inputs)
-    for name in targets:
+    for name, order in product(targets, (ScheduleMode.LAYERS, ScheduleMode.LATENCY)):
         target = load_target(name)
-        program = emit(
-            schedule(tile(quantized, target, TileOptions(), memory_check(quantized, target)))
-        )
+        fits = memory_check(quantized, target, order)
+        program = emit(schedule(tile(quantized, target, TileOptions(), fits), order))
         validate(program)
         found = Machine(program).run(inputs)
         for output, expected in codes.items():

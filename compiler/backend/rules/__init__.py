@@ -14,6 +14,7 @@ from . import (
     pooling,
     product,
     reduce,
+    rows,
     select,
 )
 
@@ -29,5 +30,6 @@ __all__ = [
     "pooling",
     "product",
     "reduce",
+    "rows",
     "select",
 ]

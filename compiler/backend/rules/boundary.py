@@ -15,6 +15,8 @@ from ..view import memory_order
 def emit_input(emitter: Emitter, task: Task) -> None:
     """Load the codes of a graph input; the host has quantized them, or given them as codes."""
     value = task.node.result
+    if not emitter.schedule.has_buffer(value.name, task.core):
+        return  # only rows of it are read, and each is loaded where it is put together
     order = memory_order(value.type.rank)
     source = emitter.bindings[task.node.operands[0].name].stream(order)
     target = emitter.prepare(value, task.core).stream(order)
@@ -28,6 +30,8 @@ def emit_input(emitter: Emitter, task: Task) -> None:
 def emit_output(emitter: Emitter, task: Task) -> None:
     """Store the codes of a graph output; the host turns them into numbers, if it wants."""
     value = task.node.operands[0]
+    if not emitter.schedule.has_buffer(value.name, task.core):
+        return  # its rows have been stored one after the other
     order = memory_order(value.type.rank)
     target = emitter.bindings[task.node.result.name].stream(order)
     source = emitter.view(value, task.core).stream(order)

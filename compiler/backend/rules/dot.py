@@ -25,11 +25,11 @@ def emit_dot(emitter: Emitter, task: Task) -> None:
     assert isinstance(op, QDot)
     types = [operand.type for operand in node.operands]
     zeros = [type_.quant.zero_point[0] for type_ in types if type_.quant is not None]
-    emitter.load(core, task.address("params", core), np.asarray(zeros, np.int32))
+    emitter.parameter(task, "params", core, np.asarray(zeros, np.int32))
     scale = scale_words(op.accumulator_scale(types), op.requant)
     # The bias of the output stage, which is 0, and its scale behind it.
     words = np.concatenate([np.zeros(1, np.uint32), scale])
-    emitter.load(core, task.address("requant", core), words)
+    emitter.parameter(task, "requant", core, words)
     a, b = (emitter.operand(task, index) for index in (0, 1))
     result = emitter.prepare(node.result, core)
     for band in bands(rows_of(node), task.band):

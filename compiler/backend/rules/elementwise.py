@@ -39,7 +39,7 @@ def _emit_binary(
     op, core = task.node.op, task.core
     assert isinstance(op, (QAdd, QMul))
     a, b = (emitter.operand(task, i).broadcast(shape) for i in (0, 1))
-    params = emitter.load(core, task.address("params", core), words)
+    params = emitter.parameter(task, "params", core, words)
     target = emitter.prepare(task.node.result, core)
     code = emitter.core(core)
     code.stage(output_stage(op.requant))
@@ -56,7 +56,7 @@ def emit_unary(emitter: Emitter, task: Task) -> None:
     assert quant is not None
     core = task.core
     order = memory_order(task.node.result.type.rank)
-    table = emitter.load(core, task.address("table", core), op.table(quant))
+    table = emitter.parameter(task, "table", core, op.table(quant))
     source = emitter.operand(task, 0)
     target = emitter.prepare(task.node.result, core)
     code = emitter.core(core)
@@ -80,7 +80,7 @@ def emit_softmax(emitter: Emitter, task: Task) -> None:
         one = int(op.requant.clip(np.asarray(op.steps), output.zero_point[0]))
         code.emit(Fill(code.stream(target.stream([*others, op.axis])), one))
         return
-    table = emitter.load(core, task.address("table", core), op.table(quant))
+    table = emitter.parameter(task, "table", core, op.table(quant))
     to, at = (
         code.stream(stream(v.space, v.element, v.base, v.axes(others), v.axes([op.axis])))
         for v in (target, source)

@@ -124,7 +124,7 @@ def emit_concat(emitter: Emitter, task: Task) -> None:
         if table is None:
             _copy(emitter, task.core, part, source)
             continue
-        loaded = emitter.load(task.core, task.address(f"table{index}", task.core), table)
+        loaded = emitter.parameter(task, f"table{index}", task.core, table)
         for to, at in walkable(order, part, source):
             streams = (to.stream(order), at.stream(order), loaded)
             code.emit(Lut(*(code.stream(stream) for stream in streams)))

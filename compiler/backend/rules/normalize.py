@@ -45,7 +45,7 @@ def emit_normalize(emitter: Emitter, task: Task) -> None:
     assert x.type.quant is not None
     epsilon = op.epsilon_word(x.type)
     words = [x.type.quant.zero_point[0], epsilon & 0xFFFFFFFF, epsilon >> 32]
-    emitter.load(core, task.address("params", core), np.asarray(words, np.uint32))
+    emitter.parameter(task, "params", core, np.asarray(words, np.uint32))
     constants = emitter.graph.constants
     factors = scale_words(constants[scale.name], op.requant).reshape(scale.type.shape)
     rows = _Rows(
@@ -63,7 +63,7 @@ def _parameter(
 ) -> View:
     """A parameter in local memory, repeated to the shape of the result."""
     address = task.address(f"operand{index}", task.core)
-    emitter.load(task.core, address, words)
+    emitter.parameter(task, f"operand{index}", task.core, words)
     strides = tuple(element.size * step for step in _row_major(words.shape))
     view = View(Space.LOCAL, element, address, words.shape, strides)
     return view.broadcast(task.node.result.type.shape)

@@ -127,8 +127,8 @@ def _starts(pools: list[_Pool]) -> Iterator[int]:
 def _load_parameters(
     emitter: Emitter, task: Task, bias: NDArray[np.int32], words: NDArray[np.uint32]
 ) -> None:
-    emitter.load(task.core, task.address("bias", task.core), bias)
-    emitter.load(task.core, task.address("scale", task.core), words)
+    emitter.parameter(task, "bias", task.core, bias)
+    emitter.parameter(task, "scale", task.core, words)
 
 
 def _sum_and_requantize(

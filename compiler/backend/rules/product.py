@@ -32,11 +32,16 @@ from ..view import Axis, View, compact, stream
 
 @dataclass(frozen=True)
 class Band:
-    """`count` bands of `rows` rows each, the first beginning at row `start`."""
+    """`count` bands of `rows` rows each, the first beginning at row `start`.
+
+    A band has all columns of its rows, or `columns` of them from `column` on.
+    """
 
     start: int
     rows: int
     count: int
+    column: int = 0
+    columns: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,13 +75,23 @@ def emit_product(emitter: Emitter, task: Task) -> None:
     assert isinstance(op, Tiled)
     inputs = {core: emitter.windowed(task, core) for core in op.plan.cores()}
     emitter.prepare(task.node.result, task.core)
-    bias, words = _parameters(emitter, task.node)
+    bias, words = emitter.remembered(task.node, _parameters)
     for (n0, n1), shards in op.plan.blocks():
         block = Block(task, n0, n1, shards)
-        emitter.load(block.reducer, block.address("bias", block.reducer), bias[n0:n1])
-        emitter.load(block.reducer, block.address("scale", block.reducer), words[n0:n1])
-        for band in bands(rows_of(task.node), task.band):
+        emitter.parameter(task, f"bias{n0}", block.reducer, bias[n0:n1])
+        emitter.parameter(task, f"scale{n0}", block.reducer, words[n0:n1])
+        for band in _bands(task):
             _emit_band(emitter, block, band, inputs)
+
+
+def _bands(task: Task) -> Iterator[Band]:
+    rows = rows_of(task.node)
+    if not task.columns:
+        yield from bands(rows, task.band)
+        return
+    columns = task.node.result.type.shape[3]
+    for column in range(0, columns, task.columns):
+        yield Band(0, 1, rows, column, min(task.columns, columns - column))
 
 
 def bands(rows: int, band: int) -> Iterator[Band]:
@@ -105,7 +120,7 @@ def _parameters(emitter: Emitter, node: Node) -> tuple[NDArray[np.int32], NDArra
 def _emit_band(emitter: Emitter, block: Block, band: Band, inputs: dict[int, View]) -> None:
     """Write the loop over bands of one block, on every core that takes part."""
     streams = _Streams(emitter, block, band)
-    drives = [_drive(streams, shard, inputs[shard.core], block) for shard in block.shards]
+    drives = [_drive(streams, index, inputs, block) for index in range(len(block.shards))]
     reduces = _reduce(streams, block)
     finishes = _finish(streams, block)
     with ExitStack() as loops:
@@ -115,13 +130,14 @@ def _emit_band(emitter: Emitter, block: Block, band: Band, inputs: dict[int, Vie
             emitter.core(core).emit(instruction)
 
 
-def _drive(streams: _Streams, shard: Shard, source: View, block: Block) -> tuple[int, Instruction]:
+def _drive(
+    streams: _Streams, index: int, inputs: dict[int, View], block: Block
+) -> tuple[int, Instruction]:
     """The product of one shard, added to what an earlier shard left on the same core."""
-    emitter, node = streams.emitter, block.task.node
-    register, inner = streams.source(source, shard)
-    before = block.shards[: block.shards.index(shard)]
-    accumulate = int(any(other.core == shard.core for other in before))
-    matrix = emitter.matrix_ids[node.result.name, shard]
+    shard = block.shards[index]
+    register, inner = streams.source(inputs[shard.core], shard)
+    accumulate = int(any(other.core == shard.core for other in block.shards[:index]))
+    matrix = streams.emitter.matrix_id(shard.matrix)
     target = streams.accumulators("acc", shard.core)
     return shard.core, Mvm(target, register, matrix, inner, accumulate)
 
@@ -170,7 +186,7 @@ class _Streams:
         self.steps: dict[int, dict[int, int]] = {core: {} for core in block.cores}
         self._block = block
         self._band = band
-        self._windows = band.rows * windows_per_row(block.task.node)
+        self._windows = band.rows * (band.columns or windows_per_row(block.task.node))
 
     def source(self, view: View, shard: Shard) -> tuple[int, int]:
         """Register of the input vectors of a shard, and the number of axes in one vector."""
@@ -181,6 +197,10 @@ class _Streams:
         base, row_step = view.base, 0
         if row_axis(node) is not None:
             (_, row_step), *rest = windows
+            if band.columns:
+                ((_, column_step),) = rest
+                rest = [(band.columns, column_step)]
+                base += band.column * column_step
             windows = ((band.rows, row_step), *rest)
             base += band.start * row_step
         inner = len(compact(vector))
@@ -219,6 +239,8 @@ class _Streams:
         if rows is not None:
             step = band.rows * view.strides[rows]
             view = view.narrow(rows, band.start, band.rows)
+        if band.columns:
+            view = view.narrow(3, band.column, band.columns)
         others = [axis for axis in range(1, len(view.shape)) if axis != channels]
         return self._moving(core, view.stream([*others, channels]), step)
 

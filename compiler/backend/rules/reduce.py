@@ -33,8 +33,8 @@ def emit_reduce_sum(emitter: Emitter, task: Task) -> None:
     assert isinstance(op, QReduceSum)
     types = [operand.type for operand in task.node.operands]
     word = scale_words(np.asarray([op.scale(types)], np.float32), op.requant)
-    emitter.load(core, task.address("bias", core), np.asarray([op.bias(types)], np.int32))
-    emitter.load(core, task.address("scale", core), word)
+    emitter.parameter(task, "bias", core, np.asarray([op.bias(types)], np.int32))
+    emitter.parameter(task, "scale", core, word)
     code = emitter.core(core)
     code.stage(output_stage(op.requant))
     for target, source, inner in _walks(emitter, task, op.axes):

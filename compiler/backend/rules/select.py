@@ -109,9 +109,8 @@ class _Writer:
 
     def words(self, index: int, values: tuple[int, int, int]) -> StreamState:
         """Parameters of an instruction, loaded."""
-        core = self._task.core
         array: NDArray[np.uint32] = np.asarray(values, np.uint32)
-        return self._emitter.load(core, self._task.address(f"params{index}", core), array)
+        return self._emitter.parameter(self._task, f"params{index}", self._task.core, array)
 
     def add(self, target: View, a: View, b: View, words: StreamState) -> None:
         """A sum, clipped to codes."""

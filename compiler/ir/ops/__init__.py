@@ -35,6 +35,7 @@ from . import quantized_select as quantized_select
 from . import recurrent as recurrent
 from . import reduce as reduce
 from . import resize as resize
+from . import rows as rows
 from . import sampling as sampling
 from . import shape as shape
 from . import signal as signal

@@ -1,0 +1,68 @@
+"""How long operations take, roughly: enough to see which can run side by side."""
+
+from __future__ import annotations
+
+from math import prod
+
+from imcc.isa import Target
+
+from ..ir.graph import Node, Value
+from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
+from ..ir.ops.quantized_dot import QDot
+from ..ir.ops.rows import Rows
+from ..ir.ops.tiled import Tiled
+from ..mapping.bounds import window_time
+from .parallel_order import Job
+from .scratch import rows_of, windows_per_row
+from .stream_rows import Streamed
+from .window import window_of
+
+_NS_PER_US = 1000.0
+_NOTHING = Job(0.0, ("no unit",))
+
+
+def jobs(streamed: Streamed, target: Target) -> tuple[Job, ...]:
+    """The time of each node in ns, on the arrays of its matrices or the vector unit of its core."""
+    return tuple(_job(streamed, node, target) for node in streamed.graph.nodes)
+
+
+def _job(streamed: Streamed, node: Node, target: Target) -> Job:
+    if isinstance(node.op, Rows | Quantize | Enter | Dequantize | Leave):
+        return _NOTHING
+    elements = _elements(node)
+    cycles = elements / target.core.vector_lanes
+    cycles += _bytes(node) / target.timing.local_bytes_per_cycle
+    vector = cycles * _NS_PER_US / target.timing.clock_mhz
+    name = node.results[0].name
+    if not isinstance(node.op, Tiled):
+        return Job(vector, (streamed.cores[name],))
+    block = streamed.blocks.get(name)
+    whole = block.whole if block else name
+    shards = node.op.plan.shards
+    windows = rows_of(node) * windows_per_row(node)
+    each = window_time(target, shards[0].matrix.input_bits, target.array.cols)
+    time = -(-windows // shards[0].matrix.copies) * each + vector
+    return Job(time, tuple(dict.fromkeys((shard.core, whole) for shard in shards)))
+
+
+def _elements(node: Node) -> int:
+    """Elements that the vector unit works on."""
+    result = sum(_size(value) for value in node.results)
+    if isinstance(node.op, Tiled):
+        return result
+    window = window_of(node)
+    if window is not None:
+        return result * prod(window.kernel)
+    if isinstance(node.op, QDot):
+        return result * node.operands[0].type.shape[-1]
+    return max(result, *(_size(value) for value in node.operands))
+
+
+def _bytes(node: Node) -> int:
+    """Bytes that are put together for a node, read and written."""
+    moved = [*node.results, *node.operands[:1]]
+    return 2 * sum(v.type.size * v.type.dtype.numpy.itemsize for v in moved)
+
+
+def _size(value: Value) -> int:
+    return value.type.size

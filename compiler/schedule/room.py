@@ -1,0 +1,84 @@
+"""How much memory operations take on a core when their rows stream: an estimate for placement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+
+from imcc.isa import Target
+
+from ..ir.graph import Graph, Node, Value
+from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
+from .allocate import aligned
+from .layout import ELEMENTS
+from .row_ranges import part_of, row_axis
+from .scratch import requests
+from .stream_rows import MOST_RUNS, runs
+from .window import border_of, bordered
+
+
+def stream_check(graph: Graph, target: Target) -> Callable[[int, tuple[Node, ...]], bool]:
+    """A test for placement: whether nodes whose rows stream fit a core's local memory.
+
+    Windows, results and parameters of all nodes count, working memory that of the largest.
+    """
+    limit = target.core.local_memory_bytes
+    known: dict[str, tuple[int, int]] = {}
+    axes = row_axes(graph)
+
+    def sizes(node: Node) -> tuple[int, int]:
+        name = node.results[0].name
+        if name not in known:
+            known[name] = _sizes(graph, node, axes)
+        return known[name]
+
+    def fits(_: int, nodes: tuple[Node, ...]) -> bool:
+        found = [sizes(node) for node in nodes]
+        held = sum(size for size, _ in found)
+        return held + max((scratch for _, scratch in found), default=0) <= limit
+
+    return fits
+
+
+def row_axes(graph: Graph) -> dict[str, int | None]:
+    """Along which axis each value is made in rows."""
+    axes: dict[str, int | None] = {}
+    for node in graph.nodes:
+        found = None
+        if len(node.results) == 1:
+            found = row_axis(node, [axes.get(v.name) for v in node.operands])
+        axes.update((value.name, found) for value in node.results)
+    return axes
+
+
+def _sizes(graph: Graph, node: Node, axes: dict[str, int | None]) -> tuple[int, int]:
+    """Bytes that stay while rows stream, and bytes of working memory."""
+    asked = requests(graph, node, 0, "")
+    scratch = sum(request.least() for request in asked if not request.content)
+    held = sum(request.size(1) for request in asked if request.content)
+    if isinstance(node.op, Quantize | Enter | Dequantize | Leave):
+        return held, scratch
+    axis = axes[node.results[0].name]
+    if axis is None:
+        tensors = [*node.operands, *node.results]
+        return held + sum(_bytes(v) for v in tensors if graph.constant(v) is None), scratch
+    extent = node.result.type.shape[axis]
+    middle = runs(extent, MOST_RUNS)[len(runs(extent, MOST_RUNS)) // 2]
+    held += _bytes(node.result) * (middle[1] - middle[0]) // extent
+    for index, need in enumerate(part_of(node, axis, middle).needs):
+        value = node.operands[index]
+        if graph.constant(value) is not None:
+            continue
+        border = border_of(node, index)
+        size = bordered(value.type, border).size if value.type.dtype in ELEMENTS else 0
+        if need is not None:
+            rows = value.type.shape[need.axis] + border.before[need.axis] + border.after[need.axis]
+            size = size * (need.stop - need.start) // rows
+        held += aligned(size)
+    return held, scratch
+
+
+def _bytes(value: Value) -> int:
+    if value.type.dtype not in ELEMENTS:
+        return 0
+    return aligned(prod(value.type.shape) * value.type.dtype.numpy.itemsize)

@@ -1,0 +1,262 @@
+"""Which rows of its operands an operation needs for some rows of its result.
+
+An operation on a range of rows is a smaller operation of the same kind: the same operator with
+other padding at the edges, on operands that have fewer rows. Rows are indices of one axis, along
+which results do not depend on each other but for windows that reach over neighbouring rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from ..ir.graph import Node, Value
+from ..ir.op import Op
+from ..ir.ops.indexing import Gather
+from ..ir.ops.pooling import MaxPool
+from ..ir.ops.quantized import QAdd, QConcat, QConv, QMatMul, QMul, QSoftmax, QUnary
+from ..ir.ops.quantized_divide import QDiv
+from ..ir.ops.quantized_dot import QDot
+from ..ir.ops.quantized_normalize import QNormalize
+from ..ir.ops.quantized_pooling import QAveragePool
+from ..ir.ops.quantized_reduce import QReduceMax, QReduceSum
+from ..ir.ops.quantized_select import QMaximum, QMinimum, QSelect
+from ..ir.ops.rows import Span
+from ..ir.ops.shape import Pad, Reshape, Slice, Transpose
+from ..ir.ops.tiled import Tiled
+from .window import product_of, window_of
+
+
+@dataclass(frozen=True)
+class Need:
+    """Rows [start, stop) along an axis of an operand."""
+
+    axis: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class Part:
+    """An operation on some rows: its operator, and what it needs of each operand (None: all)."""
+
+    op: Op
+    needs: tuple[Need | None, ...]
+
+
+Axes = Sequence[int | None]  # along which axis the rows of each operand are made
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """How an operator is cut in rows.
+
+    ``axis(node, axes)`` is the axis of the result, None where it is made as a whole;
+    ``part(node, axis, span)`` is the operation on the rows of `span`.
+    """
+
+    axis: Callable[[Node, Axes], int | None]
+    part: Callable[[Node, int, Span], Part]
+
+
+RULES: dict[type[Op], RowRule] = {}
+
+_P = TypeVar("_P", bound=Callable[[Node, int, Span], Part])
+
+
+def row_axis(node: Node, axes: Axes) -> int | None:
+    """The axis along which the rows of a node's result are made, if it can be cut in rows."""
+    rule = RULES.get(type(product_of(node.op)))
+    if rule is None:
+        return None
+    axis = rule.axis(node, axes)
+    return axis if axis is not None and node.result.type.shape[axis] > 1 else None
+
+
+def part_of(node: Node, axis: int, span: Span) -> Part:
+    """The operation on rows [start, stop) of its result along `axis`."""
+    return RULES[type(product_of(node.op))].part(node, axis, span)
+
+
+def _cut(axis: Callable[[Node, Axes], int | None], *ops: type[Op]) -> Callable[[_P], _P]:
+    def register(part: _P) -> _P:
+        for op in ops:
+            RULES[op] = RowRule(axis, part)
+        return part
+
+    return register
+
+
+def _spatial(node: Node, axes: Axes) -> int | None:
+    """The first spatial axis of windows that never lie in the padding alone."""
+    window = window_of(node)
+    assert window is not None
+    op = product_of(node.op)
+    if isinstance(op, QAveragePool) and op.ceil:
+        return None  # what sticks out counts neither as element nor as padding
+    span = (window.kernel[0] - 1) * window.dilations[0] + 1
+    after = _pads(op)[len(window.kernel)]
+    return 2 if window.before[0] < span and after < span else None
+
+
+def _pads(op: Op) -> tuple[int, ...]:
+    assert isinstance(op, QConv | MaxPool | QAveragePool)
+    return op.pads
+
+
+@_cut(_spatial, QConv, MaxPool, QAveragePool)
+def _windows(node: Node, axis: int, span: Span) -> Part:
+    """The rows under the windows; padding stays where windows reach over the edge."""
+    window, op = window_of(node), product_of(node.op)
+    assert window is not None
+    extent = node.operands[0].type.shape[axis]
+    reach = (window.kernel[0] - 1) * window.dilations[0] + 1
+    first = span[0] * window.strides[0] - window.before[0]
+    last = (span[1] - 1) * window.strides[0] + reach - window.before[0]
+    start, stop = max(first, 0), min(last, extent)
+    pads, count = list(_pads(op)), len(window.kernel)
+    pads[0], pads[count] = start - first, last - stop
+    assert isinstance(op, QConv | MaxPool | QAveragePool)
+    smaller: Op = replace(op, pads=tuple(pads))
+    if isinstance(node.op, Tiled):
+        assert isinstance(smaller, QConv)
+        smaller = Tiled(smaller, node.op.plan)
+    others = [None] * (len(node.operands) - 1)
+    return Part(smaller, (Need(axis, start, stop), *others))
+
+
+def _tokens(node: Node, axes: Axes) -> int | None:
+    return 1 if node.result.type.rank > 2 else None
+
+
+@_cut(_tokens, QMatMul)
+def _product(node: Node, axis: int, span: Span) -> Part:
+    return Part(node.op, (Need(axis, *span), None, None))
+
+
+def _aligned(node: Node, axes: Axes) -> int | None:
+    """The axis of the first operand that is made in rows and has all of them."""
+    rank = node.result.type.rank
+    for operand, axis in zip(node.operands, axes, strict=True):
+        if axis is None:
+            continue
+        aligned = axis + rank - operand.type.rank
+        if aligned > 0 and operand.type.shape[axis] == node.result.type.shape[aligned]:
+            return aligned
+    return None
+
+
+def _same_rows(node: Node, operand: Value, axis: int, span: Span) -> Need | None:
+    """Rows of an operand that broadcasts to the result; None where it repeats along the rows."""
+    own = axis - node.result.type.rank + operand.type.rank
+    if own < 0 or operand.type.shape[own] == 1:
+        return None
+    return Need(own, *span)
+
+
+@_cut(_aligned, QAdd, QMul, QDiv, QUnary, QMaximum, QMinimum, QSelect)
+def _elementwise(node: Node, axis: int, span: Span) -> Part:
+    needs = tuple(_same_rows(node, operand, axis, span) for operand in node.operands)
+    return Part(node.op, needs)
+
+
+def _not_joined(node: Node, axes: Axes) -> int | None:
+    assert isinstance(node.op, QConcat)
+    axis = _aligned(node, axes)
+    return None if axis == node.op.axis else axis
+
+
+@_cut(_not_joined, QConcat)
+def _joined(node: Node, axis: int, span: Span) -> Part:
+    return Part(node.op, tuple(Need(axis, *span) for _ in node.operands))
+
+
+def _not_normalized(node: Node, axes: Axes) -> int | None:
+    axis, op = _aligned(node, [axes[0], *(None for _ in axes[1:])]), node.op
+    taken = (op.axis,) if isinstance(op, QSoftmax) else getattr(op, "axes", ())
+    return None if axis in taken else axis
+
+
+@_cut(_not_normalized, QSoftmax, QNormalize)
+def _rowwise(node: Node, axis: int, span: Span) -> Part:
+    needs = tuple(_same_rows(node, operand, axis, span) for operand in node.operands)
+    return Part(node.op, needs)
+
+
+def _kept(node: Node, axes: Axes) -> int | None:
+    """The axis of a reduction's result; axes before it may be gone."""
+    op, axis = node.op, axes[0]
+    assert isinstance(op, QReduceMax | QReduceSum)
+    if axis is None or axis in op.axes:
+        return None
+    return axis if op.keep else axis - sum(a < axis for a in op.axes)
+
+
+@_cut(_kept, QReduceMax, QReduceSum)
+def _reduced(node: Node, axis: int, span: Span) -> Part:
+    op = node.op
+    assert isinstance(op, QReduceMax | QReduceSum)
+    rank = node.operands[0].type.rank
+    left = list(range(rank)) if op.keep else [a for a in range(rank) if a not in op.axes]
+    return Part(op, (Need(left[axis], *span),))
+
+
+def _permuted(node: Node, axes: Axes) -> int | None:
+    assert isinstance(node.op, Transpose)
+    return None if axes[0] is None else node.op.perm.index(axes[0])
+
+
+@_cut(_permuted, Transpose)
+def _transposed(node: Node, axis: int, span: Span) -> Part:
+    assert isinstance(node.op, Transpose)
+    return Part(node.op, (Need(node.op.perm[axis], *span),))
+
+
+def _rows_of_a(node: Node, axes: Axes) -> int | None:
+    return node.result.type.rank - 2
+
+
+@_cut(_rows_of_a, QDot)
+def _dot(node: Node, axis: int, span: Span) -> Part:
+    return Part(node.op, (Need(axis, *span), None))
+
+
+def _leading(node: Node, axes: Axes) -> int | None:
+    """The axis itself, if all extents up to it stay what they are."""
+    axis = axes[0]
+    if axis is None:
+        return None
+    old, new = node.operands[0].type.shape, node.result.type.shape
+    return axis if old[: axis + 1] == new[: axis + 1] else None
+
+
+@_cut(_leading, Reshape)
+def _reshaped(node: Node, axis: int, span: Span) -> Part:
+    shape = list(node.result.type.shape)
+    shape[axis] = span[1] - span[0]
+    return Part(Reshape(tuple(shape)), (Need(axis, *span),))
+
+
+def _untouched(node: Node, axes: Axes) -> int | None:
+    """The axis itself, if the operator takes all of it as it is."""
+    axis, op, extents = axes[0], node.op, node.operands[0].type.shape
+    if axis is None:
+        return None
+    match op:
+        case Slice():
+            kept = (op.starts[axis], op.ends[axis], op.steps[axis]) == (0, extents[axis], 1)
+        case Pad():
+            kept = not op.pads_begin[axis] and not op.pads_end[axis]
+        case _:
+            kept = isinstance(op, Gather) and op.axis != axis
+    return axis if kept else None
+
+
+@_cut(_untouched, Slice, Pad, Gather)
+def _other_axes(node: Node, axis: int, span: Span) -> Part:
+    op: Op = node.op
+    if isinstance(op, Slice):
+        ends = (*op.ends[:axis], span[1] - span[0], *op.ends[axis + 1 :])
+        op = replace(op, ends=ends)
+    return Part(op, (Need(axis, *span), *(None for _ in node.operands[1:])))

@@ -1,0 +1,78 @@
+"""Windows that slide: the rows of one after the other lie in the same memory.
+
+Rows that are put together often begin with the last rows of what was put together before on the
+same core. Where nobody needs the earlier ones any more, they move up in place, and the two share
+one buffer from the first to the last of such a chain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..ir.graph import Graph, Node
+from ..ir.ops.rows import Rows
+from .layout import Layout
+from .replica import Replica
+
+Key = tuple[str, int]  # value, core
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One buffer for several replicas: `size` bytes, from step `first` to step `last`."""
+
+    members: tuple[Key, ...]
+    size: int
+    first: int
+    last: int
+
+
+def chains(
+    graph: Graph, cores: Mapping[str, int], replicas: Mapping[Key, Replica]
+) -> tuple[Chain, ...]:
+    """All buffers; most hold one replica. `cores` says where values are made."""
+    followers: dict[Key, Key] = {}
+    for node in graph.nodes:
+        pair = _continued(node, cores, replicas) if isinstance(node.op, Rows) else None
+        if pair is not None:
+            followers[pair[0]] = pair[1]
+    later = set(followers.values())
+    return tuple(_chain(key, followers, replicas) for key in replicas if key not in later)
+
+
+def _chain(first: Key, followers: Mapping[Key, Key], replicas: Mapping[Key, Replica]) -> Chain:
+    members = [first]
+    while members[-1] in followers:
+        members.append(followers[members[-1]])
+    size = max(replicas[key].layout.size for key in members)
+    return Chain(tuple(members), size, replicas[first].first, replicas[members[-1]].last)
+
+
+def _continued(
+    node: Node, cores: Mapping[str, int], replicas: Mapping[Key, Replica]
+) -> tuple[Key, Key] | None:
+    """Rows put together, and the rows before them in whose place they can lie."""
+    core = cores[node.results[0].name]
+    before, behind = (node.operands[0].name, core), (node.results[0].name, core)
+    old, new = replicas.get(before), replicas.get(behind)
+    if old is None or new is None or old.last != new.first or len(node.operands) == 1:
+        return None
+    assert isinstance(node.op, Rows)
+    same = old.border.fill == new.border.fill or old.border.empty
+    return (before, behind) if same and _same_frame(old.layout, new.layout, node.op.axis) else None
+
+
+def _same_frame(old: Layout, new: Layout, axis: int) -> bool:
+    """Whether two buffers differ in their rows alone, which do not begin further down."""
+
+    def frame(layout: Layout) -> list[tuple[int, int, int]]:
+        each = zip(layout.shape, layout.before, layout.after, strict=True)
+        return [part for index, part in enumerate(each) if index != axis]
+
+    return (
+        old.element is new.element
+        and frame(old) == frame(new)
+        and not new.before[axis]
+        and old.order[0] == axis
+    )
