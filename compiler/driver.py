@@ -24,8 +24,7 @@ from .mapping import AdcPolicy, TiledGraph, TileOptions, tile
 from .options import CompileOptions, Facts, read_facts, write_facts
 from .passes import Instrument, PassContext, Pipeline, stage
 from .quantize.state import holds_codes
-from .schedule import Schedule, ScheduleMode, memory_check, on_mesh, schedule
-from .schedule.sharing import shares
+from .schedule import Schedule, memory_check, on_mesh, schedule, sharing
 
 Model = str | Path | bytes | ModelProto
 UNCALIBRATED = "none: the model is quantized"
@@ -177,9 +176,9 @@ def lower(
     watching = tuple(instruments)
     with stage("tile", watching):
         fits = memory_check(quantized, target, options.schedule)
-        sharing = None if options.schedule is ScheduleMode.LAYERS else shares
-        tiled = tile(quantized, target, TileOptions(options.adc), fits, sharing)
-    if sharing is not None:
+        shares = sharing(options.schedule, target)
+        tiled = tile(quantized, target, TileOptions(options.adc), fits, shares)
+    if shares is not None:
         with stage("place", watching):
             tiled = on_mesh(tiled, options.schedule)
     with stage("schedule", watching):

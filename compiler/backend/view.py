@@ -112,7 +112,8 @@ def _countable(count: int, stride: int) -> tuple[Axis, ...]:
     """An axis that an instruction can count along, as two axes where it is too long for one."""
     if count < _LONGEST:
         return ((count, stride),)
-    outer = next((n for n in range(-(-count // _LONGEST), _LONGEST) if count % n == 0), count)
+    least = -(-count // (_LONGEST - 1))
+    outer = next((n for n in range(least, _LONGEST) if count % n == 0), count)
     inner = count // outer
     return ((outer, inner * stride), (inner, stride))
 

@@ -23,7 +23,7 @@ from ..passes.quantize import Quantize
 from ..quantize.parameters import activation_params
 from ..quantize.planning import plan_quantization, unsupported
 from ..quantize.state import float_nodes, holds_codes
-from ..schedule import ScheduleMode, memory_check, schedule
+from ..schedule import ScheduleMode, memory_check, schedule, sharing
 from ..work import expect_live
 from .typical_weights import with_typical_weights
 
@@ -198,7 +198,7 @@ def place(
     tile_options = TileOptions(options.adc)
     fits = _remembered(memory_check(graph, target, options.schedule))
     try:
-        return tile(graph, target, tile_options, fits)
+        return tile(graph, target, tile_options, fits, sharing(options.schedule, target))
     except CapacityError as error:
         reason = str(error)
     mesh = {"mesh_rows": _LARGEST_MESH, "mesh_cols": _LARGEST_MESH}

@@ -1,8 +1,8 @@
 """Which place on the mesh each core gets: what exchanges much lies close together.
 
 The cost is the sum over pairs of cores of bytes times hops (Manhattan distance), a quadratic
-assignment. From the order in which cores were filled, the best swap of two places is made until
-none helps, or `MOST_SWAPS` were made; each round looks at all pairs at once.
+assignment. From the order in which cores were filled, the two places whose swap saves most are
+swapped until no swap helps, or until `MOST_WORK` pairs were looked at.
 """
 
 from __future__ import annotations
@@ -10,45 +10,51 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-MOST_SWAPS = 1000
+MOST_WORK = 1 << 28
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 def distances(rows: int, cols: int) -> Floats:
     """Hops between all pairs of places of a mesh, numbered row by row."""
     row, col = np.divmod(np.arange(rows * cols), cols)
-    return np.asarray(
-        np.abs(row[:, None] - row) + np.abs(col[:, None] - col),
-        np.float64,
-    )
+    hops = np.abs(row[:, None] - row) + np.abs(col[:, None] - col)
+    return np.asarray(hops, np.float64)
 
 
-def arrange(traffic: Floats, rows: int, cols: int) -> NDArray[np.int64]:
+def arrange(traffic: Floats, rows: int, cols: int) -> Ints:
     """The place of each core, for bytes [source, target] that cores exchange.
 
-    Cores that exchange nothing may get any place. Deterministic.
+    Cores that exchange nothing stay where they are. Deterministic.
     """
-    hops = distances(rows, cols)
     both = traffic + traffic.T
     np.fill_diagonal(both, 0)
-    places = np.arange(len(both))
-    for _ in range(MOST_SWAPS):
-        gains = _gains(both, hops[np.ix_(places, places)])
-        best = int(gains.argmax())
-        one, other = divmod(best, len(places))
-        if gains[one, other] <= 0:
-            break
-        places[[one, other]] = places[[other, one]]
+    places, used = np.arange(len(both)), np.flatnonzero(both.any(axis=0))
+    hops = distances(rows, cols)[np.ix_(used, used)]
+    places[used] = used[_swapped(both[np.ix_(used, used)], hops)]
     return places
 
 
-def byte_hops(traffic: Floats, places: NDArray[np.int64], rows: int, cols: int) -> float:
+def byte_hops(traffic: Floats, places: Ints, rows: int, cols: int) -> float:
     """Bytes times hops of all that is exchanged."""
     return float((traffic * distances(rows, cols)[np.ix_(places, places)]).sum())
 
 
-def _gains(both: Floats, hops: Floats) -> Floats:
-    """What the swap of each pair saves: moved[a, b] is the cost of core a at the place of b."""
-    moved = both @ hops
-    stays = np.diag(moved)
-    return np.asarray(stays[:, None] + stays - moved - moved.T - 2 * both * hops)
+def _swapped(both: Floats, hops: Floats) -> Ints:
+    """The permutation of places; `hops` is between the places that cores have."""
+    count = len(both)
+    places = np.arange(count)
+    moved = both @ hops  # [a, b]: the cost of core a at the place of core b
+    for _ in range(MOST_WORK // max(1, count * count)):
+        stays = np.diag(moved)
+        gains = stays[:, None] + stays - moved - moved.T - 2 * both * hops
+        one, other = divmod(int(gains.argmax()), count) if count else (0, 0)
+        if not count or gains[one, other] <= 0:
+            break
+        moved += np.outer(both[:, one] - both[:, other], hops[other] - hops[one])
+        pair, turned = [one, other], [other, one]
+        moved[:, pair] = moved[:, turned]
+        hops[pair] = hops[turned]
+        hops[:, pair] = hops[:, turned]
+        places[pair] = places[turned]
+    return places

@@ -4,17 +4,16 @@ The rows of a product's results come in runs. Groups of cores take the runs in t
 of the weights; on a core of a group, copies of the weights take the windows of a run in turn. With
 G groups of c copies, B runs of b rows and W windows in a row a product of window time L takes
 
-    ceil(B / G) * ceil(b * W / c) * L
+    ceil(B / G) * (ceil(b * W / c) * L + the work beside the arrays)
 
-and c * G times its arrays. Only these times can be had, so the search is over them: the smallest
-time in which all products can be done on the arrays there are (`bounds` has the limit without
-runs and cores). What arrays are left go where a run takes longest, which shortens the wait of the
-layers behind it.
+and c * G times its arrays. Only these times can be had, so the search is
+over them: the smallest time in which all products can be done on the arrays there are (`bounds`
+has the limit without runs and cores).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapify, heapreplace
 
@@ -41,10 +40,24 @@ class Footprint:
 
 
 @dataclass(frozen=True)
+class Room:
+    """`cores` cores of `arrays` arrays each, of which a part is given out."""
+
+    cores: int
+    arrays: int
+    part: float = 1.0
+
+    @property
+    def total(self) -> int:
+        """Arrays that are given out."""
+        return int(self.cores * self.arrays * self.part)
+
+
+@dataclass(frozen=True)
 class Demand:
     """What a product asks for: `runs` of rows, each of `windows` windows.
 
-    `work` is the time of its work beside the arrays: the output stage, what is moved.
+    `work` is the time of a run's work beside the arrays: the output stage, what is moved.
     """
 
     name: str
@@ -59,32 +72,24 @@ class Demand:
 
     def run_time(self, share: Share) -> float:
         """Time for one run."""
-        return -(-self.windows // share.copies) * self.footprint.window_time
+        return -(-self.windows // share.copies) * self.footprint.window_time + self.work
 
-    def used(self, share: Share) -> int:
-        """Arrays that a share takes."""
-        return self.footprint.arrays * share.groups * share.copies
+    def used(self, share: Share, room: Room) -> int:
+        """Arrays that a share takes, with those of its cores that it leaves to nobody.
 
-
-@dataclass(frozen=True)
-class Room:
-    """`cores` cores of `arrays` arrays each, of which a part is given out."""
-
-    cores: int
-    arrays: int
-    part: float = 1.0
-
-    @property
-    def total(self) -> int:
-        """Arrays that are given out."""
-        return int(self.cores * self.arrays * self.part)
+        Where more than half of a core is taken, hardly anything else goes there.
+        """
+        held = self.footprint.arrays * share.copies
+        cores = -(-held // room.arrays) if self.footprint.cores == 1 else self.footprint.cores
+        whole = cores * room.arrays
+        return share.groups * (whole if 2 * held > whole else held)
 
 
 def choose_shares(demands: Sequence[Demand], room: Room) -> Mapping[str, Share]:
     """The share of each product for the least time of the slowest."""
-    options = [tuple(_options(demand, room)) for demand in demands]
+    options = [_options(demand, room) for demand in demands]
     picked = [0] * len(demands)  # the slowest and smallest: once each
-    left = room.total - sum(d.used(o[0]) for d, o in zip(demands, options, strict=True))
+    left = room.total - sum(d.used(o[0], room) for d, o in zip(demands, options, strict=True))
     if left < 0:
         return {demand.name: Share() for demand in demands}
     slowest = [(-d.time(o[0]), i) for i, (d, o) in enumerate(zip(demands, options, strict=True))]
@@ -94,31 +99,34 @@ def choose_shares(demands: Sequence[Demand], room: Room) -> Mapping[str, Share]:
         demand, choices, at = demands[index], options[index], picked[index]
         if at + 1 == len(choices):
             break
-        cost = demand.used(choices[at + 1]) - demand.used(choices[at])
+        cost = demand.used(choices[at + 1], room) - demand.used(choices[at], room)
         if cost > left:
             break
         left -= cost
         picked[index] = at + 1
         heapreplace(slowest, (-demand.time(choices[at + 1]), index))
     return {
-        d.name: replace(o[at], load=d.work / o[at].groups)
+        d.name: replace(o[at], load=d.work * d.runs / o[at].groups)
         for d, o, at in zip(demands, options, picked, strict=True)
     }
 
 
-def _options(demand: Demand, room: Room) -> Iterator[Share]:
-    """Shares that take ever less time, and as few arrays as each time can be had with."""
+def _options(demand: Demand, room: Room) -> tuple[Share, ...]:
+    """Shares that take ever less time, and as few arrays as each time can be had with.
+
+    Copies come first: a second group is for a second core.
+    """
     most = max(1, room.arrays // demand.footprint.arrays) if demand.footprint.cores == 1 else 1
+    most = min(most, demand.windows)
     found: dict[float, Share] = {}
     for groups in range(1, min(demand.runs, room.cores // demand.footprint.cores) + 1):
-        for copies in range(1, min(most, demand.windows) + 1):
+        for copies in range(1 if groups == 1 else most // 2 + 1, most + 1):
             share = Share(groups, copies)
             time = demand.time(share)
-            if time not in found or demand.used(share) < demand.used(found[time]):
+            if time not in found or demand.used(share, room) < demand.used(found[time], room):
                 found[time] = share
-    least = None
-    for time in sorted(found, reverse=True):
-        share = found[time]
-        if least is None or demand.used(share) >= least:
-            least = demand.used(share)
-            yield share
+    kept: list[Share] = []
+    for time in sorted(found):  # what takes more time must take fewer arrays
+        if not kept or demand.used(found[time], room) < demand.used(kept[-1], room):
+            kept.append(found[time])
+    return tuple(reversed(kept))

@@ -32,7 +32,7 @@ _ADVICE = (
 )
 
 # Of the arrays of a chip, what products are dealt copies of: less where that does not pack.
-_PARTS = (0.97, 0.9, 0.8, 0.65, 0.5)
+_PARTS = (1.0, 0.9, 0.8, 0.65, 0.5)
 
 _FAR = 3  # operations between what lies on one core, while there are empty ones
 
@@ -281,11 +281,16 @@ class _Placer:
         yield from sorted(room, key=self._distance)
         yield max(cores, self._last + 1)
 
-    def _distance(self, core: int) -> tuple[int, float, int]:
-        """Operations between the node to be placed and those on a core, load and number."""
+    def _distance(self, core: int) -> tuple[float, float, int]:
+        """How little a core suits the node to be placed: time between its work, load, number.
+
+        Groups of one product are to work side by side: another core is better than the same.
+        """
         first = self._since.get(core)
-        gap = _FAR if first is None else self._index - first
-        return (gap if gap <= _FAR else gap + 1, self._loads.get(core, 0.0), core)
+        gap = _FAR if first is None else float(self._index - first)
+        if gap == 0:
+            gap = _FAR + 0.5
+        return gap, self._loads.get(core, 0.0), core
 
     def _welcome(self, core: int, node: Node) -> bool:
         """Whether a core may take a node as far as memory and `spread` go."""

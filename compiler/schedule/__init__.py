@@ -5,6 +5,7 @@ from __future__ import annotations
 from .layout import Layout, plain_layout
 from .options import ScheduleMode
 from .schedule import memory_check, on_mesh, schedule
+from .sharing import sharing
 from .task import Buffer, Schedule, Scratch, Task, Transfer
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "on_mesh",
     "plain_layout",
     "schedule",
+    "sharing",
 ]

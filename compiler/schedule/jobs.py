@@ -31,7 +31,7 @@ def _job(streamed: Streamed, node: Node, target: Target) -> Job:
         return _NOTHING
     elements = _elements(node)
     cycles = elements / target.core.vector_lanes
-    cycles += _bytes(node) / target.timing.local_bytes_per_cycle
+    cycles += moved_bytes(node) / target.timing.local_bytes_per_cycle
     vector = cycles * _NS_PER_US / target.timing.clock_mhz
     name = node.results[0].name
     if not isinstance(node.op, Tiled):
@@ -58,7 +58,7 @@ def _elements(node: Node) -> int:
     return max(result, *(_size(value) for value in node.operands))
 
 
-def _bytes(node: Node) -> int:
+def moved_bytes(node: Node) -> int:
     """Bytes that are put together for a node, read and written."""
     moved = [*node.results, *node.operands[:1]]
     return 2 * sum(v.type.size * v.type.dtype.numpy.itemsize for v in moved)

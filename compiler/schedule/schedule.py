@@ -37,7 +37,7 @@ from .traffic import arranged, traffic
 from .window import Border, border_of, bordered
 
 # How far operations may run ahead of the order of demand, as a part of all of them.
-_AHEAD = (1.0, 0.5, 0.25, 0.125, 0.0625)
+_AHEAD = (1.0, 0.3, 0.1, 0.03, 0.01)
 _SCRATCH = "scratch of step "
 _CONTENT = "content "
 

@@ -4,27 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from imcc.isa import Target
+
 from ..ir.graph import Graph, Node
 from ..mapping.shares import Demand, Footprint, Room, Share, choose_shares
+from ..mapping.tiling import Sharing
+from .jobs import moved_bytes
+from .options import ScheduleMode
 from .room import row_axes
 from .scratch import windows_per_row
 from .stream_rows import MOST_RUNS, runs
 
-
-def shares(graph: Graph, footprints: Mapping[str, Footprint], room: Room) -> Mapping[str, Share]:
-    """How often each product should lie on the chip; `footprints` by result name."""
-    axes = row_axes(graph)
-    demands = [
-        _demand(node, footprints[node.results[0].name], axes[node.results[0].name])
-        for node in graph.nodes
-        if node.results[0].name in footprints
-    ]
-    return choose_shares(demands, room)
+_NS_PER_US = 1000.0
 
 
-def _demand(node: Node, footprint: Footprint, axis: int | None) -> Demand:
+def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
+    """How products are shared out for a schedule; None where each lies on the chip once."""
+    if mode is ScheduleMode.LAYERS:
+        return None
+
+    def shares(
+        graph: Graph, footprints: Mapping[str, Footprint], room: Room
+    ) -> Mapping[str, Share]:
+        axes = row_axes(graph)
+        demands = [
+            _demand(node, footprints[node.results[0].name], axes[node.results[0].name], target)
+            for node in graph.nodes
+            if node.results[0].name in footprints
+        ]
+        return choose_shares(demands, room)
+
+    return shares
+
+
+def _demand(node: Node, footprint: Footprint, axis: int | None, target: Target) -> Demand:
     result = node.result
     rows = 1 if axis is None else result.type.shape[axis]
     cut = runs(rows, MOST_RUNS)
     windows = windows_per_row(node) * (cut[0][1] - cut[0][0])
-    return Demand(result.name, footprint, len(cut), windows, float(result.type.size))
+    cycles = result.type.size / target.core.vector_lanes
+    cycles += moved_bytes(node) / target.timing.local_bytes_per_cycle
+    work = cycles / len(cut) * _NS_PER_US / target.timing.clock_mhz
+    return Demand(result.name, footprint, len(cut), windows, work)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from math import prod
 from random import Random
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import given, settings
 
 from imcc.compiler.backend.view import View, compact, stream, walkable
@@ -64,3 +66,12 @@ def test_walkable_parts_are_the_whole(extents: list[int], random: Random) -> Non
     ]
     assert sorted(found) == list(range(array.size))
     assert all(part.stream(order) for (part,) in walkable(order, view))
+
+
+@pytest.mark.parametrize("count", [(1 << 20) - 1, 1 << 20, 3 << 19, 1 << 22])
+def test_long_axes_are_counted_along_two(count: int) -> None:
+    """Field `count` of `dim` has 20 bits."""
+    axes = compact([(count, 2)])
+    assert prod(n for n, _ in axes) == count
+    assert all(n < 1 << 20 for n, _ in axes)
+    assert axes[-1][1] == 2

@@ -1,0 +1,49 @@
+"""``--schedule``: rows stream through the layers, and the program stays the network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.command_line import imcc
+
+MODELS = Path(__file__).parents[2] / "models"
+
+
+@pytest.mark.parametrize("mode", ["latency", "throughput"])
+@pytest.mark.parametrize(
+    ("model", "target"), [("fmnist_resnet8", "isaac"), ("fmnist_mobilenet_bn", "dcim22")]
+)
+def test_streamed_programs_are_the_network(
+    tmp_path: Path, model: str, target: str, mode: str
+) -> None:
+    path, program = MODELS / f"{model}.onnx", tmp_path / "p.imc"
+    done = imcc("compile", path, "--target", target, "--schedule", mode, "-o", program, "--json")
+    assert done.exit_code == 0, done.output
+    found = imcc("verify", program, "--model", path, "--samples", "4", "--layerwise")
+    assert found.exit_code == 0, found.output
+    assert imcc("check", path, "--target", target, "--schedule", mode).exit_code == 0
+
+
+def test_streaming_is_faster_and_takes_less_local_memory(tmp_path: Path) -> None:
+    """ResNet-8 lies on isaac many times over."""
+    figures = {}
+    for mode in ("layer-by-layer", "latency"):
+        program = tmp_path / f"{mode}.imc"
+        done = imcc(
+            "compile", MODELS / "fmnist_resnet8.onnx", "--target", "isaac", "--schedule", mode,
+            "-o", program, "--json",
+        )  # fmt: skip
+        local = json.loads(done.stdout)["local_bytes"]
+        profile = json.loads(imcc("profile", program, "--json").stdout)
+        figures[mode] = local, profile["latency_cycles"], profile["interval_cycles"]
+    whole, streamed = figures["layer-by-layer"], figures["latency"]
+    assert streamed[0] < whole[0]
+    assert streamed[1] < whole[1] / 100
+    assert streamed[2] < whole[2] / 100
+
+
+def test_unknown_schedules_are_usage_errors(tmp_path: Path) -> None:
+    done = imcc("compile", MODELS / "fmnist_mlp.onnx", "--target", "isaac", "--schedule", "fast")
+    assert done.exit_code == 2
