@@ -24,7 +24,8 @@ from .mapping import AdcPolicy, TiledGraph, TileOptions, tile
 from .options import CompileOptions, Facts, read_facts, write_facts
 from .passes import Instrument, PassContext, Pipeline, stage
 from .quantize.state import holds_codes
-from .schedule import Schedule, memory_check, on_mesh, schedule, sharing
+from .schedule import Schedule, ScheduleMode, memory_check, on_mesh, sharing
+from .schedule import schedule as make_schedule
 
 Model = str | Path | bytes | ModelProto
 UNCALIBRATED = "none: the model is quantized"
@@ -59,6 +60,7 @@ def compile(
     level: int = 2,
     pipeline: str | None = None,
     adc: AdcPolicy | str = AdcPolicy.LOSSLESS,
+    schedule: ScheduleMode | str = ScheduleMode.LAYERS,
 ) -> Program:
     """Compile an ONNX model for a target.
 
@@ -66,7 +68,14 @@ def compile(
     ``.npy`` file, or ``"random"``; without it, a data file is looked for beside the model.
     Raises `CompileError` or `imcc.isa.IsaError`.
     """
-    options = CompileOptions(level, pipeline, weight_bits, activation_bits, adc=AdcPolicy(adc))
+    options = CompileOptions(
+        level,
+        pipeline,
+        weight_bits,
+        activation_bits,
+        adc=AdcPolicy(adc),
+        schedule=ScheduleMode(schedule),
+    )
     return compile_model(model, target, options, calibration).program
 
 
@@ -182,7 +191,7 @@ def lower(
         with stage("place", watching):
             tiled = on_mesh(tiled, options.schedule)
     with stage("schedule", watching):
-        plan = schedule(tiled, options.schedule)
+        plan = make_schedule(tiled, options.schedule)
     with stage("emit", watching):
         program, probes = emit_with_probes(plan, write_facts(facts))
     return Compilation(options, imported, quantized, tiled, plan, program, probes, notes)

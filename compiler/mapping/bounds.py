@@ -10,8 +10,8 @@ largest of
   ``sum r_i * c_i <= C`` (`replicate` has the optima);
 - *issue*, what the cores can start: ``s * sum w_i * a_i / N`` where a core starts one row block
   each s, as PIMCOMP's do (MVMUL in its evaluator: 200 ns); ``sum L_i * w_i * k_i / N`` where a core
-  finishes a window before it starts another, as this project's machine does, with k_i the least
-  number of cores that hold a replica;
+  finishes a window before it starts another, with k_i the least number of cores that hold a
+  replica; nothing where all arrays of a core can work at once, as on this project's machine;
 - *memory*, bytes from and to the global memory / bandwidth;
 - *network*, bytes between cores / bandwidth of all ports together.
 
@@ -51,16 +51,16 @@ class Resources:
 
     @classmethod
     def of(cls, target: Target) -> Self:
-        """The numbers of a target, whose cores run their instructions in order.
+        """The numbers of a target; the global memory is one for all cores.
 
-        The global memory is one for all cores. The machine's cycle count is of the first order
-        and lets cores use it side by side, so it can be below the bound of the memory.
+        All arrays of a core can work at once: copies of a matrix take windows of one instruction,
+        and several instructions are under way. So the issue of instructions bounds nothing.
         """
         bytes_per_ns = target.timing.clock_mhz / _NS_PER_US
         return cls(
             cores=target.chip.cores,
             arrays_per_core=target.core.arrays,
-            issue_ns=None,
+            issue_ns=0.0,
             memory_bytes_per_ns=target.timing.global_bytes_per_cycle * bytes_per_ns,
             network_bytes_per_ns=target.timing.noc_bytes_per_cycle
             * bytes_per_ns
