@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -70,11 +71,11 @@ class CoreSpace:
         """Place the rectangles of one matrix, or None where they do not all fit.
 
         Rectangles go, tallest and widest first, on the first array that has none of this matrix
-        yet, so that they can work at the same time; on a shared one only where all are taken.
+        yet, so that they can work at the same time; where all are taken, on one with the fewest.
         """
         if sum(height * width for height, width in shapes) > self._free_cells():
             return None
-        arrays, mine = list(self.used), set[int]()
+        arrays, mine = list(self.used), Counter[int]()
         least = self.rows - min(height for height, _ in shapes)
         others = [index for index, line in enumerate(arrays) if line.lowest <= least]
         places: dict[int, Place] = {}
@@ -84,7 +85,7 @@ class CoreSpace:
                 return None
             if place.array in others:
                 others.remove(place.array)
-            mine.add(place.array)
+            mine[place.array] += 1
             places[index] = place
             grown = arrays[place.array].with_rectangle(shapes[index], place.row, place.col)
             arrays[place.array] = grown
@@ -95,7 +96,7 @@ class CoreSpace:
         return self.arrays * self.rows * self.cols - sum(line.taken for line in self.used)
 
     def _spot(
-        self, arrays: list[Skyline], others: list[int], mine: set[int], shape: Shape
+        self, arrays: list[Skyline], others: list[int], mine: Counter[int], shape: Shape
     ) -> Place | None:
         for array in self._candidates(arrays, others, mine, self.rows - shape[0]):
             if array == len(arrays):
@@ -106,7 +107,7 @@ class CoreSpace:
         return None
 
     def _candidates(
-        self, arrays: list[Skyline], others: list[int], mine: set[int], lowest: int
+        self, arrays: list[Skyline], others: list[int], mine: Counter[int], lowest: int
     ) -> Iterator[int]:
         """Arrays with a column that is free below row `lowest`; `others` have none of this matrix.
 
@@ -115,4 +116,5 @@ class CoreSpace:
         yield from (array for array in others if arrays[array].lowest <= lowest)
         if len(arrays) < self.arrays:
             yield len(arrays)
-        yield from (array for array in sorted(mine) if arrays[array].lowest <= lowest)
+        shared = (array for array in mine if arrays[array].lowest <= lowest)
+        yield from sorted(shared, key=lambda array: (mine[array], array))

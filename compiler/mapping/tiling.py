@@ -8,6 +8,7 @@ placed one after the other. Every other operation goes where its first operand i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from imcc.isa.target import Target
@@ -101,17 +102,20 @@ def footprint(cutter: Cutter) -> Footprint:
     whole, array = cutter.whole(), cutter.target.array
     parts = cutter.pieces() if whole is None else whole
     shapes = [part.cut.shapes for part in parts]
-    sizes = {shape: _arrays(shape, cutter.target) for shape in set(shapes)}
-    widest = max(min(cols, array.cols) for shape in sizes for _, cols in shape)
+    taken = {shape: _taken(shape, cutter.target) for shape in set(shapes)}
+    widest = max(min(cols, array.cols) for shape in taken for _, cols in shape)
     time = window_time(cutter.target, parts[0].cut.input_bits, widest)
-    arrays = sum(sizes[shape] for shape in shapes)
-    return Footprint(arrays, len(parts) if whole is None else 1, time)
+    arrays = sum(len(taken[shape]) for shape in shapes)
+    shared = max(max(counts.values(), default=1) for counts in taken.values())
+    return Footprint(arrays, len(parts) if whole is None else 1, time * shared)
 
 
-def _arrays(shapes: Sequence[Shape], target: Target) -> int:
-    """Arrays that rectangles take on an empty core."""
+def _taken(shapes: Sequence[Shape], target: Target) -> Counter[int]:
+    """Rectangles on each array that they take on an empty core; what shares one takes turns."""
     placed = CoreSpace.empty(target).place(shapes)
-    return target.core.arrays if placed is None else len(placed[0].used)
+    if placed is None:
+        return Counter(range(target.core.arrays))
+    return Counter(place.array for place in placed[1])
 
 
 def _cutters(graph: Graph, target: Target, options: TileOptions) -> dict[str, Cutter]:
