@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from imcc.isa import ElementType, Space
 from imcc.isa.instructions import Divide, Requant
 
@@ -11,8 +9,8 @@ from ...ir.ops.quantized_divide import QDiv
 from ...schedule.scratch import WORD, row_axis, rows_of
 from ...schedule.task import Task
 from ..emitter import Emitter, emits, local_vector, output_stage
-from ..scale_words import scale_words
 from ..view import View, memory_order, stream, walkable
+from .dot import load_words
 from .product import Band, bands
 
 Views = tuple[View, ...]
@@ -23,13 +21,7 @@ def emit_divide(emitter: Emitter, task: Task) -> None:
     """Write the quotients of a band, requantize them, and go on with the next band."""
     op, node, core = task.node.op, task.node, task.core
     assert isinstance(op, QDiv)
-    types = [operand.type for operand in node.operands]
-    zeros = [type_.quant.zero_point[0] for type_ in types if type_.quant is not None]
-    emitter.parameter(task, "params", core, np.asarray(zeros, np.int32))
-    scale = scale_words(op.accumulator_scale(types), op.requant)
-    # The bias of the output stage, which is 0, and its scale behind it.
-    words = np.concatenate([np.zeros(1, np.uint32), scale])
-    emitter.parameter(task, "requant", core, words)
+    load_words(emitter, task, op)
     a, b = (emitter.operand(task, index).broadcast(node.result.type.shape) for index in (0, 1))
     views = (emitter.prepare(node.result, core), a, b)
     emitter.core(core).stage(output_stage(op.requant))

@@ -9,6 +9,7 @@ import numpy as np
 from imcc.isa import ElementType, Space
 from imcc.isa.instructions import Dot, Requant
 
+from ...ir.ops.quantized_divide import QDiv
 from ...ir.ops.quantized_dot import QDot
 from ...schedule.scratch import WORD, rows_of
 from ...schedule.task import Task
@@ -23,17 +24,21 @@ def emit_dot(emitter: Emitter, task: Task) -> None:
     """Write the sums of a band of rows, requantize them, and go on with the next band."""
     op, node, core = task.node.op, task.node, task.core
     assert isinstance(op, QDot)
-    types = [operand.type for operand in node.operands]
-    zeros = [type_.quant.zero_point[0] for type_ in types if type_.quant is not None]
-    emitter.parameter(task, "params", core, np.asarray(zeros, np.int32))
-    scale = scale_words(op.accumulator_scale(types), op.requant)
-    # The bias of the output stage, which is 0, and its scale behind it.
-    words = np.concatenate([np.zeros(1, np.uint32), scale])
-    emitter.parameter(task, "requant", core, words)
+    load_words(emitter, task, op)
     a, b = (emitter.operand(task, index) for index in (0, 1))
     result = emitter.prepare(node.result, core)
     for band in bands(rows_of(node), task.band):
         _emit_band(emitter, task, band, _factors(a, b, result), result)
+
+
+def load_words(emitter: Emitter, task: Task, op: QDot | QDiv) -> None:
+    """Zero points of both operands; bias of the output stage, which is 0, and its scale."""
+    types = [operand.type for operand in task.node.operands]
+    zeros = [type_.quant.zero_point[0] for type_ in types if type_.quant is not None]
+    scale = scale_words(op.accumulator_scale(types), op.requant)
+    words = np.concatenate([np.zeros(1, np.uint32), scale])
+    emitter.parameter(task, "params", task.core, np.asarray(zeros, np.int32))
+    emitter.parameter(task, "requant", task.core, words)
 
 
 def _factors(a: View, b: View, result: View) -> tuple[View, View]:
