@@ -25,7 +25,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_same_bytes_for_any_folder_hash_seed_and_threads(tmp_path: Path) -> None:
+@pytest.mark.parametrize("schedule", ["layer-by-layer", "throughput"])
+def test_same_bytes_for_any_folder_hash_seed_and_threads(tmp_path: Path, schedule: str) -> None:
     made = []
     for seed, jobs in (("0", "1"), ("1", "2"), ("77", "1")):
         folder = tmp_path / seed
@@ -33,7 +34,7 @@ def test_same_bytes_for_any_folder_hash_seed_and_threads(tmp_path: Path) -> None
         (folder / "m.onnx").write_bytes((MODELS / "watch_cnn1d_bn.onnx").read_bytes())
         command = [sys.executable, "-c", "from imcc.compiler.cli import main; main()", "compile"]
         command += ["m.onnx", "--target", "isaac", "--calib", str(MODELS / "watch.npz"), "-j", jobs]
-        command += ["--emit", "imc,imcasm,mlir,qdq", "-q"]
+        command += ["--emit", "imc,imcasm,mlir,qdq", "-q", "--schedule", schedule]
         environment = {**os.environ, "PYTHONHASHSEED": seed}
         subprocess.run(command, cwd=folder, env=environment, check=True)
         made.append({path.name: path.read_bytes() for path in sorted(folder.iterdir())})
