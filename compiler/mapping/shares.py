@@ -6,9 +6,9 @@ G groups of c copies, B runs of b rows and W windows in a row a product of windo
 
     ceil(B / G) * (ceil(b * W / c) * L + the work beside the arrays)
 
-and c * G times its arrays. Only these times can be had, so the search is
-over them: the smallest time in which all products can be done on the arrays there are (`bounds`
-has the limit without runs and cores).
+and c * G times its arrays. Only these times can be had, so the search is over them: the smallest
+time in which all products can be done on the arrays there are (`bounds` has the limit without
+runs and cores).
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def peak(placed: Sequence[Placed]) -> int:
     return max((p.end for p in placed), default=0)
 
 
-class AliveByCore:
+class AliveOnCore:
     """What lives on a core at one time, for times that ascend."""
 
     def __init__(self, placed: Iterable[Placed]) -> None:

@@ -6,7 +6,7 @@ from math import prod
 
 from imcc.isa import Target
 
-from ..ir.graph import Node, Value
+from ..ir.graph import Node
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.quantized_dot import QDot
 from ..ir.ops.rows import Rows
@@ -14,7 +14,7 @@ from ..ir.ops.tiled import Tiled
 from ..mapping.bounds import window_time
 from .parallel_order import Job
 from .scratch import rows_of, windows_per_row
-from .stream_rows import Streamed
+from .stream_rows import Streamed, whole_of
 from .window import window_of
 
 _NS_PER_US = 1000.0
@@ -29,15 +29,10 @@ def jobs(streamed: Streamed, target: Target) -> tuple[Job, ...]:
 def _job(streamed: Streamed, node: Node, target: Target) -> Job:
     if isinstance(node.op, Rows | Quantize | Enter | Dequantize | Leave):
         return _NOTHING
-    elements = _elements(node)
-    cycles = elements / target.core.vector_lanes
-    cycles += moved_bytes(node) / target.timing.local_bytes_per_cycle
-    vector = cycles * _NS_PER_US / target.timing.clock_mhz
-    name = node.results[0].name
+    vector = vector_time(node, _elements(node), target)
     if not isinstance(node.op, Tiled):
-        return Job(vector, (streamed.cores[name],))
-    block = streamed.blocks.get(name)
-    whole = block.whole if block else name
+        return Job(vector, (streamed.cores[node.results[0].name],))
+    whole = whole_of(streamed.blocks, node)
     shards = node.op.plan.shards
     windows = rows_of(node) * windows_per_row(node)
     each = window_time(target, shards[0].matrix.input_bits, target.array.cols)
@@ -45,9 +40,16 @@ def _job(streamed: Streamed, node: Node, target: Target) -> Job:
     return Job(time, tuple(dict.fromkeys((shard.core, whole) for shard in shards)))
 
 
+def vector_time(node: Node, elements: int, target: Target) -> float:
+    """Nanoseconds on the vector unit for so many elements, and to put together what it reads."""
+    cycles = elements / target.core.vector_lanes
+    cycles += _moved_bytes(node) / target.timing.local_bytes_per_cycle
+    return cycles * _NS_PER_US / target.timing.clock_mhz
+
+
 def _elements(node: Node) -> int:
     """Elements that the vector unit works on."""
-    result = sum(_size(value) for value in node.results)
+    result = sum(value.type.size for value in node.results)
     if isinstance(node.op, Tiled):
         return result
     window = window_of(node)
@@ -55,14 +57,10 @@ def _elements(node: Node) -> int:
         return result * prod(window.kernel)
     if isinstance(node.op, QDot):
         return result * node.operands[0].type.shape[-1]
-    return max(result, *(_size(value) for value in node.operands))
+    return max(result, *(value.type.size for value in node.operands))
 
 
-def moved_bytes(node: Node) -> int:
+def _moved_bytes(node: Node) -> int:
     """Bytes that are put together for a node, read and written."""
     moved = [*node.results, *node.operands[:1]]
     return 2 * sum(v.type.size * v.type.dtype.numpy.itemsize for v in moved)
-
-
-def _size(value: Value) -> int:
-    return value.type.size

@@ -13,7 +13,7 @@ from ..ir.graph import Graph, Node, Value
 from ..ir.ops.rows import Rows
 from ..ir.ops.tiled import Tiled
 from ..mapping.tiled_graph import TiledGraph
-from .allocate import AliveByCore, Interval, Placed, aligned, allocate, fit, largest_gap, peak
+from .allocate import AliveOnCore, Interval, Placed, aligned, allocate, fit, largest_gap, peak
 from .jobs import jobs
 from .layout import ELEMENTS
 from .options import ScheduleMode
@@ -31,7 +31,7 @@ from .scratch import (
     rows_of,
 )
 from .sliding import Chain, chains
-from .stream_rows import Streamed, stream_rows, whole_operations
+from .stream_rows import Streamed, stream_rows, whole_of, whole_operations
 from .task import Buffer, Schedule, Scratch, Task
 from .traffic import arranged, traffic
 from .window import Border, border_of, bordered
@@ -64,8 +64,8 @@ def schedule(tiled: TiledGraph, mode: ScheduleMode = ScheduleMode.LAYERS) -> Sch
 
 def on_mesh(tiled: TiledGraph, mode: ScheduleMode) -> TiledGraph:
     """The mapping with its cores at places of the mesh that keep the way of data short."""
-    *_, plan = _plans(tiled, mode)
-    cores = tiled.target.chip.cores
+    streamed, cores = _streamed(tiled, mode), tiled.target.chip.cores
+    plan = _plan(streamed, _least_alive(streamed, mode))
     return arranged(tiled, traffic(plan.streamed, plan.steps, plan.residence, cores))
 
 
@@ -82,21 +82,25 @@ class _Plan:
 def _plans(tiled: TiledGraph, mode: ScheduleMode) -> Iterator[_Plan]:
     """Orders to try, those that keep more alive before those that need less memory."""
     streamed = _streamed(tiled, mode)
-    graph = streamed.graph
-    sites = {i: _site(streamed, node) for i, node in enumerate(graph.nodes)}
+    least = _least_alive(streamed, mode)
+    if mode is not ScheduleMode.LAYERS:
+        work = jobs(streamed, tiled.target)
+        for part in _AHEAD:
+            ahead = max(1, int(len(least) * part))
+            order = parallel_order(streamed.graph, least, streamed.blocks, work, ahead)
+            yield _plan(streamed, order)
+    yield _plan(streamed, least)
+
+
+def _least_alive(streamed: Streamed, mode: ScheduleMode) -> tuple[Step, ...]:
+    """The order that keeps the least alive."""
     if mode is ScheduleMode.LAYERS:
-        yield _plan(streamed, graph_order(graph), sites)
-        return
-    demand = demand_order(graph, streamed.blocks)
-    work = jobs(streamed, tiled.target)
-    for part in _AHEAD:
-        ahead = max(1, int(len(demand) * part))
-        order = parallel_order(graph, demand, streamed.blocks, work, ahead)
-        yield _plan(streamed, order, sites)
-    yield _plan(streamed, demand, sites)
+        return graph_order(streamed.graph)
+    return demand_order(streamed.graph, streamed.blocks)
 
 
-def _plan(streamed: Streamed, steps: Sequence[Step], sites: Mapping[int, Site]) -> _Plan:
+def _plan(streamed: Streamed, steps: Sequence[Step]) -> _Plan:
+    sites = {i: _site(streamed, node) for i, node in enumerate(streamed.graph.nodes)}
     return _Plan(streamed, steps, sites, settle(streamed.graph, steps, sites))
 
 
@@ -205,12 +209,10 @@ Asked = Sequence[tuple[Request, ...]]  # of each step
 
 
 def _all_requests(plan: _Plan) -> Asked:
-    asked, graph, blocks = [], plan.streamed.graph, plan.streamed.blocks
+    asked, graph = [], plan.streamed.graph
     for step in plan.steps:
         node, site = graph.nodes[step.node], plan.sites[step.node]
-        name = node.results[0].name
-        whole = blocks[name].whole if name in blocks else name
-        own = requests(graph, node, site.core, whole)
+        own = requests(graph, node, site.core, whole_of(plan.streamed.blocks, node))
         asked.append(own + _padded(node, site, plan.residence))
     return asked
 
@@ -273,7 +275,7 @@ def _tasks(
     """The tasks, each with as high bands as the free memory of its time allows."""
     own = {p.interval.key: p.address for items in placed.values() for p in items}
     alive = {
-        core: AliveByCore(p for p in items if not p.interval.key[0].startswith(_SCRATCH))
+        core: AliveOnCore(p for p in items if not p.interval.key[0].startswith(_SCRATCH))
         for core, items in placed.items()
     }
     tasks, begun = [], set[str]()

@@ -9,13 +9,11 @@ from imcc.isa import Target
 from ..ir.graph import Graph, Node
 from ..mapping.shares import Demand, Footprint, Room, Share, choose_shares
 from ..mapping.tiling import Sharing
-from .jobs import moved_bytes
+from .jobs import vector_time
 from .options import ScheduleMode
 from .room import row_axes
 from .scratch import windows_per_row
 from .stream_rows import MOST_RUNS, runs
-
-_NS_PER_US = 1000.0
 
 
 def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
@@ -42,7 +40,5 @@ def _demand(node: Node, footprint: Footprint, axis: int | None, target: Target) 
     rows = 1 if axis is None else result.type.shape[axis]
     cut = runs(rows, MOST_RUNS)
     windows = windows_per_row(node) * (cut[0][1] - cut[0][0])
-    cycles = result.type.size / target.core.vector_lanes
-    cycles += moved_bytes(node) / target.timing.local_bytes_per_cycle
-    work = cycles / len(cut) * _NS_PER_US / target.timing.clock_mhz
+    work = vector_time(node, result.type.size, target) / len(cut)
     return Demand(result.name, footprint, len(cut), windows, work)

@@ -35,6 +35,12 @@ class Block:
     start: int
 
 
+def whole_of(blocks: Mapping[str, Block], node: Node) -> str:
+    """The value of which a node's result is a part, or the result."""
+    name = node.results[0].name
+    return blocks[name].whole if name in blocks else name
+
+
 @dataclass(frozen=True, eq=False)
 class Streamed:
     """A graph whose operations compute runs of rows.

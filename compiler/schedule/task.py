@@ -10,7 +10,7 @@ from imcc.isa import Target
 
 from ..ir.graph import Graph, Node
 from .layout import Layout
-from .stream_rows import Block
+from .stream_rows import Block, whole_of
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,7 @@ class Schedule:
 
     def whole(self, node: Node) -> str:
         """The value of which the node's result is a part, or the result."""
-        name = node.results[0].name
-        return self.blocks[name].whole if name in self.blocks else name
+        return whole_of(self.blocks, node)
 
     def has_buffer(self, value: str, core: int) -> bool:
         """Whether `value` lies on `core` at any time."""
