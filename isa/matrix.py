@@ -90,6 +90,11 @@ class Matrix:
     copies: int = 1
 
     @property
+    def steps(self) -> int:
+        """Input steps of one product."""
+        return -(-self.input_bits // self.step_bits)
+
+    @property
     def stack(self) -> tuple[int, int, int]:
         """Number, rows and columns of the diagonal blocks, the last one taken as a full one."""
         rows, cols = self.block_rows or self.rows, self.block_cols or self.cols

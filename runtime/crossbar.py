@@ -132,11 +132,6 @@ def copies_agree(matrix: Matrix, crossbars: Crossbars) -> bool:
     )
 
 
-def step_count(matrix: Matrix) -> int:
-    """Return the number of input steps of a matrix."""
-    return -(-matrix.input_bits // matrix.step_bits)
-
-
 def convert(analog: Integers, adc: Adc) -> Integers:
     """Return what a converter makes of column sums; one of 0 bits is exact."""
     if adc.bits == 0:
@@ -166,7 +161,7 @@ def _product_of_copy(matrix: Matrix, crossbars: Crossbars, x: Integers, copy: in
         rows, columns = conversion.cells.shape
         driven = x[..., conversion.k : conversion.k + rows]
         total = np.zeros((*x.shape[:-1], columns), np.int64)
-        for step in range(step_count(matrix)):
+        for step in range(matrix.steps):
             digits = driven >> (matrix.step_bits * step) & mask
             # float64 holds these sums exactly (below 2^53) and has a fast product.
             sums = digits.astype(np.float64) @ conversion.cells.astype(np.float64)

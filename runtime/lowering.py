@@ -37,6 +37,7 @@ from imcc.isa.instructions import (
     Sum,
     Write,
 )
+from imcc.isa.table import InstructionTable
 from imcc.isa.walk import Operation
 
 from .constants import KnownBytes
@@ -64,7 +65,6 @@ from .steps import (
     TableStep,
     stream_dtype,
 )
-from .table import InstructionTable
 
 Integers = NDArray[np.int64]
 ProductKey = tuple[int, tuple[int, ...]]

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from imcc.isa.matrix import Adc, Matrix
 from imcc.isa.planes import held_columns, held_rows
 
-from .crossbar import Crossbars, conversions, step_count
+from .crossbar import Crossbars, conversions
 from .products import (
     FLOAT32_LIMIT,
     ExactProduct,
@@ -154,7 +154,7 @@ def _prepare_lossy(
     lossy: dict[tuple[int, int], list[_Columns]],
     exact: ExactProduct | None,
 ) -> LossyProduct:
-    gain = sum(1 << (matrix.step_bits * step) for step in range(step_count(matrix)))
+    gain = sum(1 << (matrix.step_bits * step) for step in range(matrix.steps))
     drafts = [_draft(k, group) for (k, _), group in lossy.items()]
     extents, (blocks, _, cols) = Extents(matrix.rows, matrix.cols, matrix.stack), matrix.stack
     constant, share = (np.zeros((blocks, cols), np.int64) for _ in range(2))
@@ -169,7 +169,7 @@ def _prepare_lossy(
         extents,
         matrix.input_bits,
         matrix.step_bits,
-        step_count(matrix),
+        matrix.steps,
         tuple(_finish_block(draft, gain, dtype) for draft in drafts),
         constant[:, np.newaxis].astype(dtype),
         exact,

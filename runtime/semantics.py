@@ -40,6 +40,7 @@ from imcc.isa.instructions import (
     Write,
 )
 from imcc.isa.program import Program
+from imcc.isa.table import InstructionTable
 from imcc.isa.walk import Exchange, Operation, OutputStage
 
 from .crossbar import Crossbars, literal_product
@@ -55,7 +56,6 @@ from .numerics import (
     signed_words,
     softmax,
 )
-from .table import InstructionTable
 
 Integers = NDArray[np.int64]
 _I = TypeVar("_I", bound=Instruction)

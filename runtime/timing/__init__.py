@@ -42,14 +42,14 @@ Waiting. A barrier waits until all that is under way on its core has ended, and 
 cores are there. `host` waits in the same way and takes no time: what the host computes is no
 work of the chip. Nothing younger passes either.
 
-Inputs. Each core runs its program once an input. When all of an input has ended on a core, it
-begins with the next one. Cells keep their weights: the writes with which a program begins, up to
-the last one before any other operation, happen before time 0 and are reported apart, one behind
-the other on a core and side by side on different cores. Where a core writes one of these arrays
-again later, all its writes count for every input. Global memory above the constants exists once
-an input, so that only transfers and barriers tie cores together. The latency is the end of the
-first input on the last core, with the others behind it; the interval is the time between the
-ends of the last two.
+Inputs. Each core runs its program once an input. Behind the last instruction of an input comes
+the first of the next one, by the same rules: what is still under way goes on. Cells keep their
+weights: the writes with which a program begins, up to the last one before any other operation,
+happen before time 0 and are reported apart, one behind the other on a core and side by side on
+different cores. Where a core writes one of these arrays again later, all its writes count for
+every input. Global memory above the constants exists once an input, so that only transfers and
+barriers tie cores together. The latency is the end of the first input on the last core, with the
+others behind it; the interval is the time between the ends of the last two.
 
 Energy is the sum over conversions, rows driven a step, array reads, partial sums shifted and
 added, element operations of the vector unit, bytes read and written (bytes sent count once a
@@ -64,14 +64,13 @@ centre of offset encoding.
 
 from __future__ import annotations
 
-from .costs import costs
+from imcc.isa.cost import ProductCost, Work, costs, product_cost
+
 from .layers import LayerCost
 from .power import area_mm2, leakage_mw
-from .product import ProductCost, product_cost
 from .profile import DEFAULT_INPUTS, Profile, SetupCost, profile
 from .timeline import Slice, Timeline, Track, timeline
 from .usage import CoreUse, ResourceUse
-from .work import Work
 
 __all__ = [
     "DEFAULT_INPUTS",

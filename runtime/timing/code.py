@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 
+from imcc.isa.cost import Unit
 from imcc.isa.errors import ValidationError
 from imcc.isa.fields import ElementType, Role, Space
 from imcc.isa.instruction import Instruction
@@ -25,11 +26,10 @@ from imcc.isa.instructions import (
     Stream,
     Write,
 )
+from imcc.isa.table import CONTROL
 from imcc.isa.walk import Operation, StreamState, program_counters
 
-from ..table import CONTROL
 from .static import Shape, StaticOperation
-from .unit import Unit
 
 Ranges = tuple[tuple[int, int], ...]
 Fetched = tuple[int, StaticOperation, Ranges, Ranges]
@@ -71,7 +71,7 @@ class CoreCode:
         make: Callable[[Operation], StaticOperation],
     ) -> None:
         self.operations: dict[tuple[int, tuple[Shape, ...]], StaticOperation] = {}
-        self.end = StaticOperation(core, len(code), Halt(), Unit.SYNC)
+        self.end = StaticOperation(core, len(code), Halt(), Unit.ISSUE)
         self._core = core
         self._code = code
         self._make = make

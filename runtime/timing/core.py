@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from enum import IntEnum
 
+from imcc.isa.cost import Unit
+
 from .code import CoreCode, Fetched, Ranges
 from .static import StaticOperation
-from .unit import Unit
 
 NEVER = 1 << 62
 """The end of a transfer whose other side has not come yet."""
@@ -134,12 +135,13 @@ class Core:
         self.flight.append(issued)
         return issued
 
-    def begin_input(self, time: int) -> None:
-        """Start over with the next input."""
+    def begin_input(self, inputs: int) -> None:
+        """Start over with the next input, behind what is still under way of this one."""
         self.input += 1
-        self.slot = time
-        self._feed = self.code.fetch()
-        self.fetch()
+        self.fetched = None
+        if self.input < inputs:
+            self._feed = self.code.fetch()
+            self.fetch()
 
     def cover(self, start: int, end: int) -> None:
         """Count the cycles in which any unit of the core works."""

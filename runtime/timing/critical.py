@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from imcc.isa.cost import Unit
+
 from .core import Issued
-from .unit import Unit
 
 
 def critical_path(last: Issued) -> tuple[tuple[Unit, int], ...]:

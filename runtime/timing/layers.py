@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from imcc.isa.cost import Unit, Work, energy_pj
 from imcc.isa.instructions import Mvm
 from imcc.isa.program import Program
 from imcc.isa.target import Target
 
 from .static import StaticOperation
-from .unit import Unit
-from .work import Work, energy_pj
 
 UNTRACED = "(no node)"
 """Name of the layer of instructions that come from no ONNX node."""

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from imcc.isa.cost import Work, energies, energy_pj
 from imcc.isa.program import Program
 
 from .critical import critical_path
@@ -13,7 +14,6 @@ from .layers import LayerCost, tallies
 from .power import Parts, area_mm2, leakage_mw
 from .simulator import Simulation
 from .usage import CoreUse, ResourceUse, core_uses, resource_uses
-from .work import Work, energies, energy_pj
 
 _PJ_PER_UJ = 1e6
 DEFAULT_INPUTS = 4

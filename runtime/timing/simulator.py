@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
 from typing import NamedTuple
 
+from imcc.isa.cost import Mesh, Unit
 from imcc.isa.errors import ValidationError
 from imcc.isa.instruction import Instruction
 from imcc.isa.instructions import Barrier
@@ -14,9 +15,7 @@ from imcc.isa.walk import deadlock_message
 
 from .code import CoreCode
 from .core import NEVER, Core, Issued
-from .mesh import Mesh
 from .static import StaticOperation, Statics
-from .unit import Unit
 
 
 class Hold(NamedTuple):
@@ -73,7 +72,7 @@ class Simulation:
                 self._begin(time, self._waiting.pop(version))
             elif version == cores[number].version:
                 self._advance(cores[number], time)
-        stuck = [core for core in cores.values() if core.fetched is not None]
+        stuck = [core for core in cores.values() if core.fetched is not None or core.pending]
         if stuck:
             raise ValidationError(deadlock_message(map(_waiting, stuck)))
 
@@ -90,6 +89,9 @@ class Simulation:
         """
         events = self._events
         while (fetched := core.fetched) is not None:
+            if fetched[1] is core.code.end:
+                core.begin_input(self.inputs)
+                continue
             found = core.next_issue(fetched)
             time, operation = found[0], fetched[1]
             if time >= NEVER:
@@ -100,12 +102,7 @@ class Simulation:
                     return
                 now = time
             self._issue(core, core.issue(fetched, found), operation, time)
-            if operation is not core.code.end:
-                core.fetch()
-            elif core.input + 1 < self.inputs:
-                core.begin_input(time)
-            else:
-                core.fetched = None
+            core.fetch()
 
     def _schedule(self, core: Core, time: int) -> None:
         core.version += 1
@@ -151,7 +148,7 @@ class Simulation:
     def _hold(self, core: Core, issued: Issued, end: int) -> None:
         """Let an operation hold its unit from its start to `end`."""
         operation, start = issued.operation, issued.start
-        issued.end = end
+        self._finish(issued, end)
         operation.busy += end - start
         core.cover(start, end)
         if self._watch is None or operation.unit is Unit.PORT:
@@ -160,6 +157,12 @@ class Simulation:
             self._watch(Hold(core.number, operation.unit, _NOWHERE, start, end, issued))
         for array in sorted(operation.arrays):
             self._watch(Hold(core.number, Unit.ARRAYS, (array, 0), start, end, issued))
+
+    def _finish(self, issued: Issued, end: int) -> None:
+        """Let an operation end; the last one of an input ends that."""
+        issued.end = end
+        if end >= self.ends[issued.input]:
+            self.ends[issued.input], self.finals[issued.input] = end, issued
 
     def _meet(self, core: Core, issued: Issued, time: int) -> None:
         """Wait for the other side of a transfer, or let it begin."""
@@ -209,20 +212,19 @@ class Simulation:
             received.sends[sent] += 1
 
     def _synchronise(self, core: Core, issued: Issued, time: int) -> None:
-        """End an input or go to the host, both in no time, or wait for all cores."""
+        """Go to the host, which takes no time, or wait for all cores."""
         operation = issued.operation
         if not isinstance(operation.instruction, Barrier):
-            issued.end = time
+            self._finish(issued, time)
             if not core.input:
                 operation.tally(time, time, Unit.SYNC)
-            if operation is core.code.end and time >= self.ends[core.input]:
-                self.ends[core.input], self.finals[core.input] = time, issued
             return
         self._barrier.append((core, issued))
         if len(self._barrier) < len(self.cores):
             return
         for other, waiting in self._barrier:
-            waiting.end, waiting.start, waiting.partner = time, time, issued
+            waiting.start, waiting.partner = time, issued
+            self._finish(waiting, time)
             if other is not core:
                 self._wake(other, time)
         self._barrier.clear()

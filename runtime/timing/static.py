@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field, replace
 
+from imcc.isa.cost import NOBODY, OperationCosts, Unit, Work
 from imcc.isa.fields import Role
 from imcc.isa.instruction import Instruction
-from imcc.isa.instructions import Mvm, Recv, Send, Write
 from imcc.isa.program import Program
 from imcc.isa.walk import Operation, StreamState
-
-from .costs import CostModel
-from .unit import Unit, units
-from .work import Work, whole_cycles
 
 Span = tuple[int, int, int]
 """An operand by number, and the first and the last byte + 1 of it behind its base."""
@@ -45,10 +41,8 @@ class Shape:
 class StaticOperation:
     """One instruction with streams of certain shapes: what it takes, and what it took.
 
-    `cycles` is the time of its unit alone, `port` and `memory` those of its bytes on the port of
-    the local memory and in global memory, `link` that of the bytes sent on one link. `peer` is
-    the core at the other end of a transfer, else -1. An operation that is `shared` meets other
-    cores. `count` and `busy` (cycles from issue to end) are of all inputs; `done`, `first`,
+    The fields up to `peer` are those of its `OperationCost`. An operation that is `shared` meets
+    other cores. `count` and `busy` (cycles from issue to end) are of all inputs; `done`, `first`,
     `last`, `spent` (cycles by what held it up) and `sends` (which sends it met) of the first.
     """
 
@@ -61,10 +55,10 @@ class StaticOperation:
     memory: int = 0
     link: int = 0
     arrays: frozenset[int] = frozenset()
+    peer: int = NOBODY
+    tag: int = 0
     reads: tuple[Span, ...] = ()
     writes: tuple[Span, ...] = ()
-    peer: int = -1
-    tag: int = -1
     cycles: int = 0
     shared: bool = True
     count: int = 0
@@ -88,46 +82,28 @@ class Statics:
     """Makes the static operations of a program."""
 
     def __init__(self, program: Program) -> None:
-        self.model = CostModel.of(program)
-        self._arrays = [frozenset(t.array for t in m.tiles) for m in program.matrices]
+        self._costs = OperationCosts(program)
 
     def make(self, operation: Operation) -> StaticOperation:
         """Work out what an operation takes; its streams lie at base 0."""
-        model, timing = self.model, self.model.target.timing
-        work, unit = model.cost(operation), units[type(operation.instruction)](operation)
-        memory = whole_cycles(work.global_bytes / timing.global_bytes_per_cycle)
-        made = StaticOperation(
+        cost = self._costs.cost(operation)
+        return StaticOperation(
             operation.core,
             operation.pc,
             operation.instruction,
-            unit,
-            work=work,
-            port=whole_cycles(work.local_bytes / timing.local_bytes_per_cycle),
-            memory=memory,
-            arrays=self._held(operation.instruction),
+            cost.unit,
+            cost.work,
+            cost.port,
+            cost.memory,
+            cost.link,
+            cost.arrays,
+            cost.peer,
+            cost.tag,
             reads=_spans(operation, Role.READ),
             writes=_spans(operation, Role.WRITE),
-            cycles=work.cycles,
-            shared=memory > 0 or unit in (Unit.OUT, Unit.IN, Unit.SYNC),
+            cycles=cost.cycles,
+            shared=cost.memory > 0 or cost.unit in (Unit.OUT, Unit.IN, Unit.SYNC),
         )
-        match operation.instruction:
-            case Send(peer=peer, tag=tag):
-                stream = operation.streams["src"]
-                size = stream.count * stream.element.size
-                made.link = whole_cycles(size / timing.noc_bytes_per_cycle)
-                made.peer, made.tag = peer, tag
-            case Recv(peer=peer, tag=tag):
-                made.peer, made.tag = peer, tag
-        return made
-
-    def _held(self, instruction: Instruction) -> frozenset[int]:
-        match instruction:
-            case Mvm(matrix=matrix):
-                return self._arrays[matrix]
-            case Write(array=array):
-                return frozenset((array,))
-            case _:
-                return frozenset()
 
 
 def _spans(operation: Operation, role: Role) -> tuple[Span, ...]:

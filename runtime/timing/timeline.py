@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from imcc.isa.cost import Unit
 from imcc.isa.program import Program
 
 from .layers import Names
 from .profile import DEFAULT_INPUTS, Profile, profile_of
 from .simulator import Hold, Simulation
-from .unit import Unit
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from imcc.isa.cost import CORE_UNITS, Unit
 from imcc.isa.program import Program
 
 from .core import Core, Wait
 from .simulator import Simulation
-from .unit import CORE_UNITS, Unit
 
 _WAITS = {
     Wait.CONFLICT: "memory conflict with {}",

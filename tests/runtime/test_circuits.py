@@ -7,11 +7,11 @@ import json
 import pytest
 
 from imcc.isa import Adc, Matrix, Slice, Target, Tile, load_target
+from imcc.isa.cost import energy_pj
 from imcc.runtime.timing import Work, product_cost
 from imcc.runtime.timing.circuits import AnalogArray, DigitalArray, Drive, Technology, derive
 from imcc.runtime.timing.circuits.adders import place_value_tree, plain_tree
 from imcc.runtime.timing.circuits.analog import CONVERTERS, DRIVERS
-from imcc.runtime.timing.work import energy_pj
 
 ANALOG, DIGITAL = AnalogArray(128, 128), DigitalArray(128, 128)
 

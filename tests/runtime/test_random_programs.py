@@ -14,13 +14,13 @@ from support.random_programs import random_program
 
 from imcc.isa import Instruction, Program, Space
 from imcc.isa.instructions import Mvm, Nop, Stream
+from imcc.isa.table import InstructionTable
 from imcc.runtime import Machine, MachineError, Probe
 from imcc.runtime import dot_step as dot_step_module
 from imcc.runtime import mvm_steps as mvm_steps_module
 from imcc.runtime import prepare as prepare_module
 from imcc.runtime import steps as steps_module
 from imcc.runtime.checks import parts
-from imcc.runtime.table import InstructionTable
 
 seeds = st.integers(0, 1 << 30)
 lengths = st.integers(1, 25)

@@ -15,11 +15,10 @@ from imcc.compiler.backend import emit
 from imcc.compiler.mapping import TileOptions, tile
 from imcc.compiler.schedule import memory_check, schedule
 from imcc.isa import Program, interleave, load_target
+from imcc.isa.cost import CostModel, energies
 from imcc.isa.target import RequantMode
 from imcc.runtime import Timeline, profile, timeline
 from imcc.runtime.timing import Work
-from imcc.runtime.timing.costs import CostModel
-from imcc.runtime.timing.work import energies
 
 
 def compiled(name: str, seed: int, length: int, window: int) -> Program:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from support.small_program import LocalInput, small_program, stream_of
 
 from imcc.isa import ElementType, Exchange, Instruction, Space, StreamState, interleave
+from imcc.isa.cost import CostModel
 from imcc.isa.instructions import Divide, Dot, Gather, Norm
 from imcc.runtime.timing import Work, profile
-from imcc.runtime.timing.costs import CostModel
 
 U8, I32 = ElementType.U8, ElementType.I32
 LANES = 16  # of the target isaac

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from imcc.isa.instruction import TABLE, Instruction
-from imcc.isa.instructions import Dim, Halt, Loop, Nop, Setq, Step, Stream
+from .instruction import TABLE, Instruction
+from .instructions import Dim, Halt, Loop, Nop, Setq, Step, Stream
 
 F = TypeVar("F", bound=Callable[..., object])
 

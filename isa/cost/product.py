@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from imcc.isa.matrix import Matrix, Tile
-from imcc.isa.target import Target
-
-from ..crossbar import step_count
+from ..matrix import Matrix, Tile
+from ..target import Target
 
 _Read = tuple[int, int, int, int]  # copy, array, first matrix row, first row of cells
 
@@ -54,7 +52,7 @@ def product_cost(matrix: Matrix, target: Target) -> ProductCost:
     times: dict[int, float] = {}
     for cost in reads.values():
         times[cost.array] = times.get(cost.array, 0.0) + _nanoseconds(cost, target)
-    steps, first = step_count(matrix), [cost for (copy, *_), cost in reads.items() if copy == 0]
+    steps, first = matrix.steps, [cost for (copy, *_), cost in reads.items() if copy == 0]
     return ProductCost(
         nanoseconds=steps * max(times.values(), default=0.0),
         copies=matrix.copies,

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from math import prod
 from typing import TypeVar
 
-from imcc.isa.fields import Space
-from imcc.isa.instruction import Instruction
-from imcc.isa.instructions import (
+from ..cells import packed_bytes
+from ..fields import Space
+from ..instruction import Instruction
+from ..instructions import (
     Accumulate,
     Add,
     Barrier,
@@ -33,13 +34,10 @@ from imcc.isa.instructions import (
     Sum,
     Write,
 )
-from imcc.isa.program import Program
-from imcc.isa.target import Target
-from imcc.isa.walk import Exchange, Operation, StreamState
-
-from ..memory import inner_split
-from ..semantics import packed_rows
+from ..program import Program
 from ..table import InstructionTable
+from ..target import Target
+from ..walk import Exchange, Operation, StreamState
 from .product import ProductCost, product_cost
 from .work import Work, whole_cycles
 
@@ -109,7 +107,8 @@ def _send(model: CostModel, operation: Operation) -> Work:
 @costs(Write)
 def _write(model: CostModel, operation: Operation) -> Work:
     instruction = _instruction(operation, Write)
-    rows, _ = packed_rows(operation, instruction, model.target.array.cell_bits)
+    row_bytes = packed_bytes(instruction.columns, model.target.array.cell_bits)
+    rows = operation.streams["src"].count // row_bytes
     cycles = model.cycles(rows * model.target.timing.t_write_row_ns)
     return _traffic(operation, Work(cycles, cells=rows * instruction.columns))
 
@@ -118,7 +117,8 @@ def _write(model: CostModel, operation: Operation) -> Work:
 def _mvm(model: CostModel, operation: Operation) -> Work:
     instruction = _instruction(operation, Mvm)
     product = model.products[instruction.matrix]
-    windows, _ = inner_split(operation.streams["src"], instruction.inner)
+    counts = operation.streams["src"].counts
+    windows = prod(counts[: len(counts) - instruction.inner])
     work = Work(
         cycles=model.cycles(product.time(windows)),
         windows=windows,

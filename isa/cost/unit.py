@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import IntEnum
 
-from imcc.isa.fields import Space
-from imcc.isa.instructions import (
+from ..fields import Space
+from ..instructions import (
     Accumulate,
     Add,
     Barrier,
@@ -30,9 +30,8 @@ from imcc.isa.instructions import (
     Sum,
     Write,
 )
-from imcc.isa.walk import Operation
-
 from ..table import InstructionTable
+from ..walk import Operation
 
 
 class Unit(IntEnum):

@@ -6,7 +6,7 @@ import math
 from operator import add
 from typing import NamedTuple
 
-from imcc.isa.target import Energy
+from ..target import Energy
 
 # Decimal target numbers are not exact in binary; what is this close to a whole cycle is one.
 _CYCLE_DIGITS = 6

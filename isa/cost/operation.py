@@ -1,0 +1,75 @@
+"""What one operation takes of each part of the chip, without waiting for any."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..instructions import Mvm, Recv, Send, Write
+from ..program import Program
+from ..walk import Operation
+from .costs import CostModel
+from .unit import Unit, units
+from .work import Work, whole_cycles
+
+NOBODY = -1
+
+
+@dataclass(frozen=True, slots=True)
+class OperationCost:
+    """Cycles of an operation on each resource.
+
+    `cycles` is the time of its unit alone, `port` and `memory` those of its bytes on the port of
+    the local memory and in global memory, `link` that of the bytes sent on one link. `arrays` are
+    those of the core that it uses. `peer` and `tag` say whom a transfer meets.
+    """
+
+    unit: Unit
+    work: Work
+    port: int
+    memory: int
+    link: int
+    arrays: frozenset[int]
+    peer: int = NOBODY
+    tag: int = 0
+
+    @property
+    def cycles(self) -> int:
+        """Cycles of the unit."""
+        return self.work.cycles
+
+
+class OperationCosts:
+    """Works out what the operations of a program take."""
+
+    def __init__(self, program: Program) -> None:
+        self.model = CostModel.of(program)
+        self._arrays = [frozenset(t.array for t in m.tiles) for m in program.matrices]
+
+    def cost(self, operation: Operation) -> OperationCost:
+        """What an operation takes."""
+        timing, work = self.model.target.timing, self.model.cost(operation)
+        instruction, link, peer, tag = operation.instruction, 0, NOBODY, 0
+        if isinstance(instruction, Send):
+            stream = operation.streams["src"]
+            link = whole_cycles(stream.count * stream.element.size / timing.noc_bytes_per_cycle)
+        if isinstance(instruction, (Send, Recv)):
+            peer, tag = instruction.peer, instruction.tag
+        return OperationCost(
+            units[type(instruction)](operation),
+            work,
+            port=whole_cycles(work.local_bytes / timing.local_bytes_per_cycle),
+            memory=whole_cycles(work.global_bytes / timing.global_bytes_per_cycle),
+            link=link,
+            arrays=self._held(operation),
+            peer=peer,
+            tag=tag,
+        )
+
+    def _held(self, operation: Operation) -> frozenset[int]:
+        match operation.instruction:
+            case Mvm(matrix=matrix):
+                return self._arrays[matrix]
+            case Write(array=array):
+                return frozenset((array,))
+            case _:
+                return frozenset()
