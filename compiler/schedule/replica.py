@@ -78,7 +78,7 @@ class _Settler:
         """Note what a step reads and makes."""
         if isinstance(node.op, Rows):
             assert piece is not None
-            moves = self._put(index, node, piece, site.core)
+            moves = [move for core in site.readers for move in self._put(index, node, piece, core)]
         else:
             moves = [
                 move
@@ -90,7 +90,7 @@ class _Settler:
         self.cores.append(self._core(node, piece, site.core))
         if node.results[0].name not in self.begun:
             self.begun.add(node.results[0].name)
-            self._make(index, node, site.core)
+            self._make(index, node, site)
 
     def _core(self, node: Node, piece: int | None, core: int) -> int:
         """Rows that are stored are stored from where they are."""
@@ -98,11 +98,13 @@ class _Settler:
             return core
         return self.homes.get(node.operands[piece].name, core)
 
-    def _make(self, index: int, node: Node, core: int) -> None:
+    def _make(self, index: int, node: Node, site: Site) -> None:
+        cores = site.readers if isinstance(node.op, Rows) else (site.core,)
         for value in _kept(self.graph, node):
-            self.homes[value.name] = core
+            self.homes[value.name] = cores[0]
             border = no_border(value.type.rank)
-            self.replicas[value.name, core] = Replica(value, core, index, index, border)
+            for core in cores:
+                self.replicas[value.name, core] = Replica(value, core, index, index, border)
 
     def _put(self, index: int, node: Node, piece: int, core: int) -> list[Transfer]:
         """Rows from where they lie to where they are put together."""

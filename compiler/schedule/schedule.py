@@ -51,7 +51,7 @@ def schedule(tiled: TiledGraph, mode: ScheduleMode = ScheduleMode.LAYERS) -> Sch
     for plan in _plans(tiled, mode):
         asked = _all_requests(plan)
         graph, replicas = plan.streamed.graph, plan.residence.replicas
-        sliding = chains(graph, plan.streamed.cores, replicas)
+        sliding = chains(graph, replicas)
         placed = _allocate_all(sliding, asked)
         peaks = {core: peak(p) for core, p in placed.items()}
         if max(peaks.values(), default=0) <= limit:
@@ -136,7 +136,7 @@ def _whole_check(graph: Graph, target: Target) -> Fits:
         steps = [Step(index) for index in sites]
         residence = settle(graph, steps, sites)
         asked = _all_requests(_Plan(Streamed(graph, {}, {}), steps, sites, residence))
-        sliding = chains(graph, {}, residence.replicas)
+        sliding = chains(graph, residence.replicas)
         return fit(_intervals(sliding, asked).get(core, []), limit)
 
     return fits
@@ -200,9 +200,16 @@ class _Neighbourhood:
 def _site(streamed: Streamed, node: Node) -> Site:
     core = streamed.cores[node.results[0].name]
     if isinstance(node.op, Tiled):
-        plan = node.op.plan
-        return Site(plan.home, tuple(dict.fromkeys(shard.core for shard in plan.shards)))
+        return Site(node.op.plan.home, node.op.plan.cores())
+    if isinstance(node.op, Rows):
+        return Site(core, _where_read(streamed, node) or (core,))
     return Site(core, (core,))
+
+
+def _where_read(streamed: Streamed, rows: Node) -> tuple[int, ...]:
+    """The cores on which rows are put together: those that read them."""
+    users = (u for u in streamed.graph.users(rows.result) if not isinstance(u.op, Rows))
+    return tuple(dict.fromkeys(core for user in users for core in _site(streamed, user).readers))
 
 
 Asked = Sequence[tuple[Request, ...]]  # of each step

@@ -7,6 +7,7 @@ one buffer from the first to the last of such a chain.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -28,15 +29,16 @@ class Chain:
     last: int
 
 
-def chains(
-    graph: Graph, cores: Mapping[str, int], replicas: Mapping[Key, Replica]
-) -> tuple[Chain, ...]:
-    """All buffers; most hold one replica. `cores` says where values are made."""
+def chains(graph: Graph, replicas: Mapping[Key, Replica]) -> tuple[Chain, ...]:
+    """All buffers; most hold one replica."""
     followers: dict[Key, Key] = {}
+    cores: dict[str, list[int]] = defaultdict(list)
+    for value, core in replicas:
+        cores[value].append(core)
     for node in graph.nodes:
-        pair = _continued(node, cores, replicas) if isinstance(node.op, Rows) else None
-        if pair is not None:
-            followers[pair[0]] = pair[1]
+        if isinstance(node.op, Rows):
+            pairs = (_continued(node, core, replicas) for core in cores[node.result.name])
+            followers.update(pair for pair in pairs if pair)
     later = set(followers.values())
     return tuple(_chain(key, followers, replicas) for key in replicas if key not in later)
 
@@ -49,11 +51,8 @@ def _chain(first: Key, followers: Mapping[Key, Key], replicas: Mapping[Key, Repl
     return Chain(tuple(members), size, replicas[first].first, replicas[members[-1]].last)
 
 
-def _continued(
-    node: Node, cores: Mapping[str, int], replicas: Mapping[Key, Replica]
-) -> tuple[Key, Key] | None:
-    """Rows put together, and the rows before them in whose place they can lie."""
-    core = cores[node.results[0].name]
+def _continued(node: Node, core: int, replicas: Mapping[Key, Replica]) -> tuple[Key, Key] | None:
+    """Rows put together on a core, and the rows before them in whose place they can lie."""
     before, behind = (node.operands[0].name, core), (node.results[0].name, core)
     old, new = replicas.get(before), replicas.get(behind)
     if old is None or new is None or old.last != new.first or len(node.operands) == 1:

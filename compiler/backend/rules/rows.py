@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from imcc.isa.instructions import Load, Store
 
-from ...ir.graph import Value
 from ...ir.ops.rows import Rows
 from ...schedule.task import Task
 from ..emitter import Emitter, emits
@@ -13,43 +12,46 @@ from ..view import View, memory_order, walkable
 
 @emits(Rows)
 def emit_rows(emitter: Emitter, task: Task) -> None:
-    """Bring one operand's rows to their place in the result."""
+    """Bring one operand's rows to their place in the result, on all cores that read it."""
     op, node, piece = task.node.op, task.node, task.piece
     assert isinstance(op, Rows)
     assert piece is not None
     start, stop = op.spans[piece]
     offset = sum(last - first for first, last in op.spans[:piece])
-    if not emitter.schedule.has_buffer(node.result.name, task.core):
+    if not emitter.schedule.has_buffer(node.result.name, task.cores[-1]):
         source = emitter.view(node.operands[piece], task.core).narrow(op.axis, start, stop - start)
         _store(emitter, task, source, offset)
         return
-    whole = _target(emitter, task)
-    target = whole.narrow(op.axis, offset, stop - start)
-    _bring(emitter, task, node.operands[piece], target, start)
-    if task.begins:
-        _fill_below(emitter, task)
+    for core in task.cores:
+        whole = _target(emitter, task, core)
+        target = whole.narrow(op.axis, offset, stop - start)
+        _bring(emitter, task, core, target, start)
+        if task.begins:
+            _fill_below(emitter, task, core)
 
 
-def _target(emitter: Emitter, task: Task) -> View:
+def _target(emitter: Emitter, task: Task, core: int) -> View:
     """The result; its halo is filled before the first piece comes."""
     if task.begins:
-        return emitter.prepare(task.node.result, task.core)
-    return emitter.view(task.node.result, task.core)
+        return emitter.prepare(task.node.result, core)
+    return emitter.view(task.node.result, core)
 
 
-def _bring(emitter: Emitter, task: Task, value: Value, target: View, start: int) -> None:
+def _bring(emitter: Emitter, task: Task, core: int, target: View, start: int) -> None:
     op = task.node.op
     assert isinstance(op, Rows)
-    rows = target.shape[op.axis]
+    assert task.piece is not None
+    value, rows = task.node.operands[task.piece], target.shape[op.axis]
     for move in task.transfers:
-        source = emitter.view(value, move.source).narrow(op.axis, start, rows)
-        emitter.exchange(move.source, source, move.target, target)
-        return
-    order, code = memory_order(len(target.shape)), emitter.core(task.core)
-    if emitter.schedule.has_buffer(value.name, task.core):
-        source = emitter.view(value, task.core).narrow(op.axis, start, rows)
+        if move.target == core:
+            source = emitter.view(value, move.source).narrow(op.axis, start, rows)
+            emitter.exchange(move.source, source, core, target)
+            return
+    order, code = memory_order(len(target.shape)), emitter.core(core)
+    if emitter.schedule.has_buffer(value.name, core):
+        source = emitter.view(value, core).narrow(op.axis, start, rows)
         for to, at in walkable(order, target, source):
-            emitter.copy(task.core, to.stream(order), at.stream(order))
+            emitter.copy(core, to.stream(order), at.stream(order))
         return
     producer = emitter.graph.producer(value)
     assert producer is not None
@@ -58,17 +60,17 @@ def _bring(emitter: Emitter, task: Task, value: Value, target: View, start: int)
         code.emit(Load(code.stream(to.stream(order)), code.stream(at.stream(order))))
 
 
-def _fill_below(emitter: Emitter, task: Task) -> None:
+def _fill_below(emitter: Emitter, task: Task, core: int) -> None:
     """The halo behind the last row, where rows have slid up and left what was there before."""
     op, value = task.node.op, task.node.result
     assert isinstance(op, Rows)
-    buffer = emitter.buffer(value, task.core)
+    buffer = emitter.buffer(value, core)
     rows, row = buffer.layout.after[op.axis], buffer.layout.strides[op.axis]
     if not buffer.slides or not rows:
         return
     size = rows * row
     address = buffer.address + buffer.layout.size - size
-    emitter.fill(task.core, address, size, buffer.layout.element, buffer.fill)
+    emitter.fill(core, address, size, buffer.layout.element, buffer.fill)
 
 
 def _store(emitter: Emitter, task: Task, source: View, offset: int) -> None:
