@@ -11,7 +11,7 @@ from onnx import ModelProto
 
 from imcc.isa import Program, Target, load_target, validate
 
-from .backend import ValueProbe, emit_with_probes
+from .backend import ValueProbe, emit_with_probes, order_instructions
 from .check import expect_no_hosts
 from .data import Samples, calibration
 from .diagnostics import Diagnostic
@@ -194,6 +194,9 @@ def lower(
         plan = make_schedule(tiled, options.schedule)
     with stage("emit", watching):
         program, probes = emit_with_probes(plan, write_facts(facts))
+    if options.schedule is not ScheduleMode.LAYERS:
+        with stage("order", watching):
+            program, probes = order_instructions(program, probes)
     return Compilation(options, imported, quantized, tiled, plan, program, probes, notes)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from .emit import ValueProbe, emit, emit_with_probes
+from .emit import emit, emit_with_probes
+from .ordering import order_instructions
+from .probe import ValueProbe
 
-__all__ = ["ValueProbe", "emit", "emit_with_probes"]
+__all__ = ["ValueProbe", "emit", "emit_with_probes", "order_instructions"]

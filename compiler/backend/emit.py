@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from imcc.isa import (
     Binding,
@@ -11,7 +10,6 @@ from imcc.isa import (
     Origin,
     Program,
     Space,
-    StreamState,
 )
 from imcc.isa.cells import pack_levels
 from imcc.isa.instructions import Write
@@ -28,26 +26,10 @@ from .bindings import codes_binding, host_view, raw_binding
 from .cells import CellWrite, cell_writes
 from .emitter import EMITTERS, Emitter
 from .global_memory import linked_binding, linked_code, linked_host
+from .probe import ValueProbe
 from .view import logical_order, stream
 
-__all__ = ["ValueProbe", "emit", "emit_with_probes", "rules"]
-
-
-@dataclass(frozen=True)
-class ValueProbe:
-    """Where a value of the graph can be read: after the last run of instruction `pc` on `core`.
-
-    `stream` walks it in the order of the ONNX tensor. Of a value that is made in parts there is
-    a probe for each: rows from `start` along `axis`.
-    """
-
-    value: str
-    core: int
-    pc: int
-    stream: StreamState
-    shape: tuple[int, ...]
-    axis: int = 0
-    start: int = 0
+__all__ = ["emit", "emit_with_probes", "rules"]
 
 
 def emit(schedule: Schedule, notes: tuple[tuple[str, str], ...] = ()) -> Program:

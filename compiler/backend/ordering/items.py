@@ -1,0 +1,156 @@
+"""What is to be ordered: the operations of each core, and what each of them touches."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from imcc.isa import Operation, Program, Role, Space, walk
+from imcc.isa.cost import OperationCost, OperationCosts, Unit
+from imcc.isa.instructions import Barrier, Write
+
+from ..probe import ValueProbe
+
+Range = tuple[int, int]  # first byte, behind the last, on one line for all that can be touched
+
+# Global addresses have 40 bits. Arrays and tokens lie far behind them on the same line.
+_GLOBAL = 1 << 48
+_ARRAYS = 1 << 56
+_OTHERS = (1 << 60, (1 << 60) + 1)  # what other cores do that this one knows of
+_ALL = ((1 << 60) + 1, (1 << 60) + 2)  # everything on this core
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An operation to be put in order, or with no operation a place where a value is looked at.
+
+    `reads` and `writes` are bytes of the core's memory, of the global memory, arrays, and tokens
+    for what may not pass: what is global and written stays in order with transfers, since these
+    tell other cores of it, and what waits for everything stays in order with everything.
+    """
+
+    operation: Operation | None
+    cost: OperationCost | None
+    reads: tuple[Range, ...]
+    writes: tuple[Range, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CoreItems:
+    """The items of a core in program order; before them `setup` writes of cells.
+
+    `probes` says which of the probes each look is for.
+    """
+
+    setup: tuple[Operation, ...]
+    items: tuple[Item, ...]
+    probes: Mapping[int, int]
+
+
+def items_by_core(program: Program, probes: Sequence[ValueProbe]) -> dict[int, CoreItems]:
+    """The items of every core, loops unrolled."""
+    operations = {core: tuple(walk(core, code)) for core, code in sorted(program.cores.items())}
+    maker = _Maker(program, operations)
+    looks: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
+    for index, probe in enumerate(probes):
+        looks[probe.core][probe.pc].append(index)
+    return {core: maker.items(found, probes, looks[core]) for core, found in operations.items()}
+
+
+class _Maker:
+    """Knows what is written to global memory, by whomever."""
+
+    def __init__(self, program: Program, operations: Mapping[int, Sequence[Operation]]) -> None:
+        self._costs = OperationCosts(program)
+        self._written = _merged(_written(program, operations))
+        self._read = _merged(_read(program, operations))
+
+    def items(
+        self,
+        operations: Sequence[Operation],
+        probes: Sequence[ValueProbe],
+        looks: Mapping[int, Sequence[int]],
+    ) -> CoreItems:
+        """The items of one core."""
+        first = next(
+            (i for i, one in enumerate(operations) if not isinstance(one.instruction, Write)),
+            len(operations),
+        )
+        last = {operation.pc: index for index, operation in enumerate(operations)}
+        whole = any(self._costs.cost(one).unit is Unit.SYNC for one in operations)
+        items: list[Item] = []
+        places: dict[int, int] = {}
+        for index, operation in enumerate(operations[first:], first):
+            items.append(self._item(operation, whole))
+            if last[operation.pc] == index:
+                for probe in looks.get(operation.pc, ()):
+                    places[len(items)] = probe
+                    items.append(Item(None, None, (probes[probe].stream.extent,), ()))
+        return CoreItems(tuple(operations[:first]), tuple(items), places)
+
+    def _item(self, operation: Operation, whole: bool) -> Item:
+        cost = self._costs.cost(operation)
+        roles = {field.name: field.kind.role for field in operation.instruction.layout}
+        touched: dict[Role, list[Range]] = {Role.READ: [], Role.WRITE: []}
+        ordered = False
+        for name, stream in operation.streams.items():
+            low, high = stream.extent
+            if stream.space is Space.GLOBAL:
+                others = self._written if roles[name] is Role.READ else self._read
+                ordered |= _meets(others, low, high)
+                low, high = low + _GLOBAL, high + _GLOBAL
+            touched[roles[name]].append((low, high))
+        arrays = [(_ARRAYS + array, _ARRAYS + array + 1) for array in sorted(cost.arrays)]
+        touched[Role.WRITE if isinstance(operation.instruction, Write) else Role.READ] += arrays
+        if ordered:
+            touched[Role.WRITE].append(_OTHERS)
+        elif cost.unit in (Unit.OUT, Unit.IN):
+            touched[Role.READ].append(_OTHERS)
+        if whole:
+            touched[Role.WRITE if cost.unit is Unit.SYNC else Role.READ].append(_ALL)
+        return Item(operation, cost, tuple(touched[Role.READ]), tuple(touched[Role.WRITE]))
+
+
+def is_barrier(item: Item) -> bool:
+    """Whether an item waits for one on every core."""
+    return item.operation is not None and isinstance(item.operation.instruction, Barrier)
+
+
+def _written(program: Program, operations: Mapping[int, Sequence[Operation]]) -> Iterator[Range]:
+    yield from _global(operations, Role.WRITE)
+    for host in program.hosts:
+        yield from ((one.address, one.address + one.size) for one in host.outputs)
+
+
+def _read(program: Program, operations: Mapping[int, Sequence[Operation]]) -> Iterator[Range]:
+    yield from _global(operations, Role.READ)
+    for host in program.hosts:
+        yield from ((one.address, one.address + one.size) for one in host.inputs)
+
+
+def _global(operations: Mapping[int, Sequence[Operation]], role: Role) -> Iterator[Range]:
+    for found in operations.values():
+        for operation in found:
+            for field in operation.instruction.layout:
+                stream = operation.streams.get(field.name)
+                if stream and field.kind.role is role and stream.space is Space.GLOBAL:
+                    yield stream.extent
+
+
+def _merged(ranges: Iterable[Range]) -> list[Range]:
+    """The union of ranges, ascending."""
+    merged: list[Range] = []
+    for low, high in sorted(ranges):
+        if merged and low <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], high))
+        else:
+            merged.append((low, high))
+    return merged
+
+
+def _meets(merged: Sequence[Range], low: int, high: int) -> bool:
+    """Whether [low, high) has bytes in common with any of the ranges, which ascend."""
+    index = bisect_left(merged, (high, high))
+    return index > 0 and merged[index - 1][1] > low
