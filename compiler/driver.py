@@ -189,7 +189,7 @@ def lower(
         tiled = tile(quantized, target, TileOptions(options.adc), fits, shares)
     if shares is not None:
         with stage("place", watching):
-            tiled = on_mesh(tiled, options.schedule)
+            tiled = on_mesh(tiled)
     with stage("schedule", watching):
         plan = make_schedule(tiled, options.schedule)
     with stage("emit", watching):

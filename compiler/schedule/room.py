@@ -12,6 +12,7 @@ from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from .allocate import aligned
 from .layout import ELEMENTS
 from .row_ranges import part_of, row_axis
+from .running import Running, running
 from .scratch import requests
 from .stream_rows import MOST_RUNS, runs
 from .window import border_of, bordered
@@ -59,6 +60,9 @@ def _sizes(graph: Graph, node: Node, axes: dict[str, int | None]) -> tuple[int, 
     if isinstance(node.op, Quantize | Enter | Dequantize | Leave):
         return held, scratch
     axis = axes[node.results[0].name]
+    reduction = running(node, [axes.get(v.name) for v in node.operands])
+    if reduction is not None:
+        return held + _running_bytes(node, reduction, axes), scratch
     if axis is None:
         tensors = [*node.operands, *node.results]
         return held + sum(_bytes(v) for v in tensors if graph.constant(v) is None), scratch
@@ -76,6 +80,18 @@ def _sizes(graph: Graph, node: Node, axes: dict[str, int | None]) -> tuple[int, 
             size = size * (need.stop - need.start) // rows
         held += aligned(size)
     return held, scratch
+
+
+def _running_bytes(node: Node, reduction: Running, axes: dict[str, int | None]) -> int:
+    """A run of the operand, what comes of it, and what came of the runs before."""
+    x = node.operands[0]
+    axis = axes[x.name]
+    assert axis is not None
+    cut = runs(x.type.shape[axis], MOST_RUNS)
+    (part,) = reduction.part.infer([x.type])
+    size = aligned(part.size * part.dtype.numpy.itemsize)
+    rows = _bytes(x) * (cut[0][1] - cut[0][0]) // x.type.shape[axis]
+    return aligned(rows) + _bytes(node.result) + 3 * size
 
 
 def _bytes(value: Value) -> int:

@@ -51,7 +51,7 @@ def schedule(tiled: TiledGraph, mode: ScheduleMode = ScheduleMode.LAYERS) -> Sch
     for plan in _plans(tiled, mode):
         asked = _all_requests(plan)
         graph, replicas = plan.streamed.graph, plan.residence.replicas
-        sliding = chains(graph, replicas)
+        sliding = chains(graph, plan.streamed.cores, replicas)
         placed = _allocate_all(sliding, asked)
         peaks = {core: peak(p) for core, p in placed.items()}
         if max(peaks.values(), default=0) <= limit:
@@ -62,10 +62,10 @@ def schedule(tiled: TiledGraph, mode: ScheduleMode = ScheduleMode.LAYERS) -> Sch
     return Schedule(graph, tiled.target, tasks, buffers, peaks, plan.streamed.blocks)
 
 
-def on_mesh(tiled: TiledGraph, mode: ScheduleMode) -> TiledGraph:
-    """The mapping with its cores at places of the mesh that keep the way of data short."""
-    streamed, cores = _streamed(tiled, mode), tiled.target.chip.cores
-    plan = _plan(streamed, _least_alive(streamed, mode))
+def on_mesh(tiled: TiledGraph) -> TiledGraph:
+    """A mapping for rows that stream, its cores at places that keep the way of data short."""
+    streamed, cores = stream_rows(tiled), tiled.target.chip.cores
+    plan = _plan(streamed, demand_order(streamed.graph, streamed.blocks))
     return arranged(tiled, traffic(plan.streamed, plan.steps, plan.residence, cores))
 
 
@@ -81,33 +81,25 @@ class _Plan:
 
 def _plans(tiled: TiledGraph, mode: ScheduleMode) -> Iterator[_Plan]:
     """Orders to try, those that keep more alive before those that need less memory."""
-    streamed = _streamed(tiled, mode)
-    least = _least_alive(streamed, mode)
-    if mode is not ScheduleMode.LAYERS:
-        work = jobs(streamed, tiled.target)
-        for part in _AHEAD:
-            ahead = max(1, int(len(least) * part))
-            order = parallel_order(streamed.graph, least, streamed.blocks, work, ahead)
-            yield _plan(streamed, order)
-    yield _plan(streamed, least)
-
-
-def _least_alive(streamed: Streamed, mode: ScheduleMode) -> tuple[Step, ...]:
-    """The order that keeps the least alive."""
     if mode is ScheduleMode.LAYERS:
-        return graph_order(streamed.graph)
-    return demand_order(streamed.graph, streamed.blocks)
+        whole = whole_operations(tiled)
+        yield _plan(whole, graph_order(whole.graph))
+        return
+    for follow in (True, False):
+        yield from _streamed_plans(tiled, stream_rows(tiled, follow=follow))
+
+
+def _streamed_plans(tiled: TiledGraph, streamed: Streamed) -> Iterator[_Plan]:
+    least, work = demand_order(streamed.graph, streamed.blocks), jobs(streamed, tiled.target)
+    for part in _AHEAD:
+        ahead = max(1, int(len(least) * part))
+        yield _plan(streamed, parallel_order(streamed.graph, least, streamed.blocks, work, ahead))
+    yield _plan(streamed, least)
 
 
 def _plan(streamed: Streamed, steps: Sequence[Step]) -> _Plan:
     sites = {i: _site(streamed, node) for i, node in enumerate(streamed.graph.nodes)}
     return _Plan(streamed, steps, sites, settle(streamed.graph, steps, sites))
-
-
-def _streamed(tiled: TiledGraph, mode: ScheduleMode) -> Streamed:
-    if mode is ScheduleMode.LAYERS:
-        return whole_operations(tiled)
-    return stream_rows(tiled)
 
 
 Fits = Callable[[int, tuple[Node, ...]], bool]
@@ -136,7 +128,8 @@ def _whole_check(graph: Graph, target: Target) -> Fits:
         steps = [Step(index) for index in sites]
         residence = settle(graph, steps, sites)
         asked = _all_requests(_Plan(Streamed(graph, {}, {}), steps, sites, residence))
-        sliding = chains(graph, residence.replicas)
+        cores = {graph.nodes[i].results[0].name: site.core for i, site in sites.items()}
+        sliding = chains(graph, cores, residence.replicas)
         return fit(_intervals(sliding, asked).get(core, []), limit)
 
     return fits

@@ -13,6 +13,7 @@ from math import prod
 from ..ir.graph import Graph, Node
 from ..ir.ops.embedding import QEmbedding
 from ..ir.ops.indexing import Gather
+from ..ir.ops.partial_sums import RequantizeSums
 from ..ir.ops.pooling import MaxPool
 from ..ir.ops.quantized import (
     QAdd,
@@ -176,7 +177,7 @@ def _constants(node: Node) -> Iterator[tuple[str, int]]:
             yield from ((f"table{i}", TABLE_BYTES // WORD) for i in range(len(node.operands)))
         case QDot() | QDiv():
             yield from (("params", 2), ("requant", 2))
-        case QReduceSum():
+        case QReduceSum() | RequantizeSums():
             yield from (("bias", 1), ("scale", 1))
         case QExtreme():
             yield from ((f"params{i}", 3) for i in range(2))

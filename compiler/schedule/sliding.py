@@ -1,8 +1,9 @@
-"""Windows that slide: the rows of one after the other lie in the same memory.
+"""Tensors that take the place of others, because nobody needs those any more.
 
 Rows that are put together often begin with the last rows of what was put together before on the
 same core. Where nobody needs the earlier ones any more, they move up in place, and the two share
-one buffer from the first to the last of such a chain.
+one buffer from the first to the last of such a chain: windows slide. An operation element by
+element writes its result over an operand of the same layout.
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..ir.graph import Graph, Node
+from ..ir.ops.partial_sums import AddSums
+from ..ir.ops.quantized import QAdd, QMul, QUnary
 from ..ir.ops.rows import Rows
 from .layout import Layout
 from .replica import Replica
 
 Key = tuple[str, int]  # value, core
+
+# Operators of one instruction, which may write over what it reads.
+_ELEMENTWISE = (QAdd, QMul, QUnary, AddSums)
 
 
 @dataclass(frozen=True)
@@ -29,16 +35,20 @@ class Chain:
     last: int
 
 
-def chains(graph: Graph, replicas: Mapping[Key, Replica]) -> tuple[Chain, ...]:
-    """All buffers; most hold one replica."""
+def chains(
+    graph: Graph, cores: Mapping[str, int], replicas: Mapping[Key, Replica]
+) -> tuple[Chain, ...]:
+    """All buffers; most hold one replica. `cores` says where what has replicas is made."""
     followers: dict[Key, Key] = {}
-    cores: dict[str, list[int]] = defaultdict(list)
+    held: dict[str, list[int]] = defaultdict(list)
     for value, core in replicas:
-        cores[value].append(core)
+        held[value].append(core)
     for node in graph.nodes:
         if isinstance(node.op, Rows):
-            pairs = (_continued(node, core, replicas) for core in cores[node.result.name])
-            followers.update(pair for pair in pairs if pair)
+            pairs = [_continued(node, core, replicas) for core in held[node.result.name]]
+        else:
+            pairs = [_in_place(node, cores, replicas)]
+        followers.update(pair for pair in pairs if pair)
     later = set(followers.values())
     return tuple(_chain(key, followers, replicas) for key in replicas if key not in later)
 
@@ -49,6 +59,29 @@ def _chain(first: Key, followers: Mapping[Key, Key], replicas: Mapping[Key, Repl
         members.append(followers[members[-1]])
     size = max(replicas[key].layout.size for key in members)
     return Chain(tuple(members), size, replicas[first].first, replicas[members[-1]].last)
+
+
+def _in_place(
+    node: Node, cores: Mapping[str, int], replicas: Mapping[Key, Replica]
+) -> tuple[Key, Key] | None:
+    """An operand that is read for the last time, and the result that is written over it."""
+    if not isinstance(node.op, _ELEMENTWISE):
+        return None
+    core = cores.get(node.result.name)
+    new = replicas.get((node.result.name, core)) if core is not None else None
+    if core is None or new is None:
+        return None
+    for operand in node.operands:
+        old = replicas.get((operand.name, core))
+        if old is not None and old.last == new.first and _same_walk(old.layout, new.layout):
+            return (operand.name, core), (node.result.name, core)
+    return None
+
+
+def _same_walk(old: Layout, new: Layout) -> bool:
+    """Whether the elements of two buffers lie at the same bytes, and there is nothing beside."""
+    same = old.shape == new.shape and old.element.size == new.element.size
+    return same and not old.has_halo and not new.has_halo
 
 
 def _continued(node: Node, core: int, replicas: Mapping[Key, Replica]) -> tuple[Key, Key] | None:

@@ -10,17 +10,20 @@ every graph: an order, an address for every value, instructions.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from ..ir.builder import GraphBuilder
 from ..ir.graph import Graph, Node, Value
+from ..ir.op import Op
+from ..ir.ops.partial_sums import AddSums
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.rows import Rows, Span
 from ..ir.ops.tiled import Tiled
 from ..mapping.plan import MatrixPlan
 from ..mapping.tiled_graph import TiledGraph
 from .row_ranges import Need, part_of, row_axis
+from .running import Running, running
 
 MOST_RUNS = 56  # of rows of an operation
 _LEAST_AXES = 3  # an input of fewer axes has no rows
@@ -59,9 +62,13 @@ def whole_operations(tiled: TiledGraph) -> Streamed:
     return Streamed(tiled.graph, tiled.cores, {})
 
 
-def stream_rows(tiled: TiledGraph, rows: int = MOST_RUNS) -> Streamed:
-    """Cut operations in at most so many runs of rows."""
-    splitter = _Splitter(tiled, rows)
+def stream_rows(tiled: TiledGraph, rows: int = MOST_RUNS, *, follow: bool = True) -> Streamed:
+    """Cut operations in at most so many runs of rows.
+
+    What is not a product runs where its rows are made, which is quick, or unless `follow` where the
+    mapping has put it: there are the windows of all rows in one place, and take less memory.
+    """
+    splitter = _Splitter(tiled, rows, follow)
     for node in tiled.graph.nodes:
         splitter.add(node)
     graph = splitter.finish()
@@ -88,12 +95,13 @@ class _Parts:
 class _Splitter:
     """The new graph while it is built."""
 
-    def __init__(self, tiled: TiledGraph, rows: int) -> None:
+    def __init__(self, tiled: TiledGraph, rows: int, follow: bool) -> None:
         self.cores: dict[str, int] = {}
         self.blocks: dict[str, Block] = {}
         self._tiled = tiled
         self._old = tiled.graph
         self._rows = rows
+        self._follow = follow
         self._builder = GraphBuilder(tiled.graph.name)
         self._whole = {
             value.name: self._builder.input(value.name, value.type) for value in tiled.graph.inputs
@@ -115,7 +123,10 @@ class _Splitter:
             return
         axes = [self._axis(operand) for operand in node.operands]
         axis = row_axis(node, axes) if len(node.results) == 1 else None
-        if axis is None:
+        reduction = running(node, axes)
+        if reduction is not None:
+            self._add_reduction(node, reduction)
+        elif axis is None:
             self._add_whole(node)
         else:
             self._add_parts(node, axis)
@@ -153,6 +164,37 @@ class _Splitter:
         values = tuple(self._add_part(node, axis, index, span) for index, span in enumerate(spans))
         self._parts[node.result.name] = _Parts(axis, spans, values)
 
+    def _add_reduction(self, node: Node, reduction: Running) -> None:
+        """Each run is reduced where it is; what comes of it goes to the core of the result."""
+        name, core = node.result.name, self._tiled.core_of(node)
+        before: Value | None = None
+        for index, run in enumerate(self._parts[node.operands[0].name].values):
+            part = self._reduced(
+                node, reduction.part, (run,), f"{name}@{index}", self.cores[run.name]
+            )
+            if before is None:
+                before = part
+            elif reduction.adds:
+                before = self._reduced(node, AddSums(), (before, part), f"{name}@..{index}", core)
+            else:
+                before = self._largest(node, reduction.part, (before, part), f"{name}@..{index}")
+        assert before is not None
+        self._take(replace(node, op=reduction.last), (before,), core)
+
+    def _reduced(
+        self, node: Node, op: Op, operands: Sequence[Value], name: str, core: int
+    ) -> Value:
+        made = self._builder.add(op, operands, name, node.origin)
+        self.cores[made.name] = core
+        return made
+
+    def _largest(self, node: Node, op: Op, operands: Sequence[Value], name: str) -> Value:
+        """The largest codes of two tensors, as rows of one."""
+        core, axis = self._tiled.core_of(node), self._parts[node.operands[0].name].axis
+        rows = Rows(axis, ((0, 1), (0, 1)))
+        both = self._reduced(node, rows, operands, f"{name} both", core)
+        return self._reduced(node, op, (both,), name, core)
+
     def _add_part(self, node: Node, axis: int, index: int, span: Span) -> Value:
         part = part_of(node, axis, span)
         core, op = self._core(node, part.needs, index), part.op
@@ -174,9 +216,11 @@ class _Splitter:
         return plans[index % len(plans)]
 
     def _core(self, node: Node, needs: Sequence[Need | None], index: int) -> int:
-        """A product runs where its weights are, all else where its rows are."""
+        """A product runs where its weights are, all else where its rows are, or where it lies."""
         if isinstance(node.op, Tiled):
             return self._plan(node, index).home
+        if not self._follow:
+            return self._tiled.core_of(node)
         for operand, need in zip(node.operands, needs, strict=True):
             parts = self._parts.get(operand.name)
             if parts and need and parts.axis == need.axis:

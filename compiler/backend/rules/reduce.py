@@ -22,7 +22,7 @@ def emit_reduce_max(emitter: Emitter, task: Task) -> None:
     op = task.node.op
     assert isinstance(op, QReduceMax)
     code = emitter.core(task.core)
-    for target, source, inner in _walks(emitter, task, op.axes):
+    for target, source, inner in walks(emitter, task, op.axes):
         code.emit(Max(code.stream(target), code.stream(source), inner))
 
 
@@ -37,7 +37,7 @@ def emit_reduce_sum(emitter: Emitter, task: Task) -> None:
     emitter.parameter(task, "scale", core, word)
     code = emitter.core(core)
     code.stage(output_stage(op.requant))
-    for target, source, inner in _walks(emitter, task, op.axes):
+    for target, source, inner in walks(emitter, task, op.axes):
         acc = local_vector(ElementType.I32, task.address("acc", core), target.count)
         bias, scale = (
             stream(Space.LOCAL, element, task.address(name, core), [(target.count, 0)])
@@ -48,12 +48,12 @@ def emit_reduce_sum(emitter: Emitter, task: Task) -> None:
         code.emit(Requant(*(code.stream(operand) for operand in streams)))
 
 
-def _walks(
+def walks(
     emitter: Emitter, task: Task, axes: Sequence[int]
 ) -> Iterator[tuple[StreamState, StreamState, int]]:
     """Streams of results and of operands, and how many inner axes the latter has."""
     source = emitter.operand(task, 0)
-    target = _opened(emitter.prepare(task.node.result, task.core), source.shape, axes)
+    target = opened(emitter.prepare(task.node.result, task.core), source.shape, axes)
     kept = [axis for axis in range(1, len(source.shape)) if axis not in axes]
     outer = sorted(kept, key=lambda axis: -target.strides[axis])
     for to, at in _walkable(outer, axes, target, source):
@@ -62,15 +62,15 @@ def _walks(
         yield to.stream(outer), walk, len(compact(inner))
 
 
-def _opened(target: View, shape: Sequence[int], axes: Sequence[int]) -> View:
+def opened(target: View, shape: Sequence[int], axes: Sequence[int]) -> View:
     """The result with an axis of extent 1 for each reduced axis, also where these have vanished."""
     if len(target.shape) == len(shape):
         return target
     strides = list(target.strides)
     for axis in sorted(axes):
         strides.insert(axis, 0)
-    opened = tuple(1 if axis in axes else extent for axis, extent in enumerate(shape))
-    return View(target.space, target.element, target.base, opened, tuple(strides))
+    extents = tuple(1 if axis in axes else extent for axis, extent in enumerate(shape))
+    return View(target.space, target.element, target.base, extents, tuple(strides))
 
 
 def _walkable(

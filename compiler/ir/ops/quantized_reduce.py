@@ -19,6 +19,14 @@ _ACCUMULATOR_LIMIT = 1 << 31
 _LARGEST_CODE = 255  # also of signed codes less their zero point
 
 
+def check_reduction(x: TensorType, axes: Sequence[int]) -> None:
+    """Raise `OpError` where axes are not those of a reduction, or a sum of codes is too large."""
+    _expect_axes(x, axes)
+    bound = reduced_count(x, axes) * _LARGEST_CODE
+    if bound >= _ACCUMULATOR_LIMIT:
+        raise OpError(f"a sum of codes can reach {bound}, which does not fit 32 bits")
+
+
 def _expect_axes(x: TensorType, axes: Sequence[int]) -> None:
     for axis in axes:
         expect_axis(axis, x.rank)
@@ -76,10 +84,7 @@ class QReduceSum(Op):
         """Codes in the smaller shape."""
         (x,) = operands
         byte_codes(x)
-        _expect_axes(x, self.axes)
-        bound = reduced_count(x, self.axes) * _LARGEST_CODE
-        if bound >= _ACCUMULATOR_LIMIT:
-            raise OpError(f"a sum of codes can reach {bound}, which does not fit 32 bits")
+        check_reduction(x, self.axes)
         return (self.requant.type(reduced_shape(x.shape, self.axes, self.keep)),)
 
     def bias(self, types: Sequence[TensorType]) -> int:
