@@ -11,10 +11,10 @@ from ..ir.graph import Graph, Node, Value
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from .allocate import aligned
 from .layout import ELEMENTS
-from .row_ranges import part_of, row_axis
+from .row_ranges import part_of, row_axis, runs, runs_of
 from .running import Running, running
 from .scratch import requests
-from .stream_rows import MOST_RUNS, runs
+from .stream_rows import MOST_RUNS
 from .window import border_of, bordered
 
 
@@ -67,7 +67,8 @@ def _sizes(graph: Graph, node: Node, axes: dict[str, int | None]) -> tuple[int, 
         tensors = [*node.operands, *node.results]
         return held + sum(_bytes(v) for v in tensors if graph.constant(v) is None), scratch
     extent = node.result.type.shape[axis]
-    middle = runs(extent, MOST_RUNS)[len(runs(extent, MOST_RUNS)) // 2]
+    cut = runs_of(node, axis, MOST_RUNS)
+    middle = cut[len(cut) // 2]
     held += _bytes(node.result) * (middle[1] - middle[0]) // extent
     for index, need in enumerate(part_of(node, axis, middle).needs):
         value = node.operands[index]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import prod
 from typing import TypeVar
 
 from ..ir.graph import Node, Value
@@ -23,7 +25,7 @@ from ..ir.ops.quantized_pooling import QAveragePool
 from ..ir.ops.quantized_reduce import QReduceMax, QReduceSum
 from ..ir.ops.quantized_select import QMaximum, QMinimum, QSelect
 from ..ir.ops.rows import Span
-from ..ir.ops.shape import Pad, Reshape, Slice, Transpose
+from ..ir.ops.shape import Expand, Pad, Reshape, Slice, Transpose
 from ..ir.ops.tiled import Tiled
 from .window import product_of, window_of
 
@@ -53,11 +55,13 @@ class RowRule:
     """How an operator is cut in rows.
 
     ``axis(node, axes)`` is the axis of the result, None where it is made as a whole;
-    ``part(node, axis, span)`` is the operation on the rows of `span`.
+    ``part(node, axis, span)`` is the operation on the rows of `span`, which begins and ends at
+    multiples of ``grain(node, axis)``, or at the end of the result.
     """
 
     axis: Callable[[Node, Axes], int | None]
     part: Callable[[Node, int, Span], Part]
+    grain: Callable[[Node, int], int]
 
 
 RULES: dict[type[Op], RowRule] = {}
@@ -79,10 +83,31 @@ def part_of(node: Node, axis: int, span: Span) -> Part:
     return RULES[type(product_of(node.op))].part(node, axis, span)
 
 
-def _cut(axis: Callable[[Node, Axes], int | None], *ops: type[Op]) -> Callable[[_P], _P]:
+def runs_of(node: Node, axis: int, most: int) -> tuple[Span, ...]:
+    """The runs of rows that a node's result is made in: at most so many."""
+    rule = RULES[type(product_of(node.op))]
+    return runs(node.result.type.shape[axis], most, rule.grain(node, axis))
+
+
+def runs(extent: int, most: int, grain: int = 1) -> tuple[Span, ...]:
+    """At most so many runs of equal length, a multiple of `grain`; the last may be shorter."""
+    length = -(-extent // (most * grain)) * grain
+    edges = [*range(0, extent, length), extent]
+    return tuple(pairwise(edges))
+
+
+def _single(node: Node, axis: int) -> int:
+    return 1
+
+
+def _cut(
+    axis: Callable[[Node, Axes], int | None],
+    *ops: type[Op],
+    grain: Callable[[Node, int], int] = _single,
+) -> Callable[[_P], _P]:
     def register(part: _P) -> _P:
         for op in ops:
-            RULES[op] = RowRule(axis, part)
+            RULES[op] = RowRule(axis, part, grain)
         return part
 
     return register
@@ -222,30 +247,81 @@ def _dot(node: Node, axis: int, span: Span) -> Part:
     return Part(node.op, (Need(axis, *span), None))
 
 
-def _leading(node: Node, axes: Axes) -> int | None:
-    """The axis itself, if all extents up to it stay what they are."""
+def _same_place(shape: Sequence[int], axis: int, other: Sequence[int]) -> int | None:
+    """The axis of another shape of the same elements that has as many before it as `axis` has.
+
+    Of several it is the last, which is the only one that can have an extent above 1.
+    """
+    before = prod(shape[:axis])
+    found = [i for i in range(1, len(other)) if prod(other[:i]) == before]
+    return found[-1] if found else None
+
+
+def _regrouped(node: Node, axes: Axes) -> int | None:
+    """The axis that has the rows, or several of its indices a row, or one for several rows."""
     axis = axes[0]
     if axis is None:
         return None
     old, new = node.operands[0].type.shape, node.result.type.shape
-    return axis if old[: axis + 1] == new[: axis + 1] else None
+    place = _same_place(old, axis, new)
+    if place is None:
+        return None
+    return place if max(old[axis], new[place]) % min(old[axis], new[place]) == 0 else None
 
 
-@_cut(_leading, Reshape)
+def _indices_of_a_row(node: Node, axis: int) -> int:
+    old, new = node.operands[0].type.shape, node.result.type.shape
+    place = _same_place(new, axis, old)
+    assert place is not None
+    return max(1, new[axis] // old[place])
+
+
+@_cut(_regrouped, Reshape, grain=_indices_of_a_row)
 def _reshaped(node: Node, axis: int, span: Span) -> Part:
-    shape = list(node.result.type.shape)
-    shape[axis] = span[1] - span[0]
-    return Part(Reshape(tuple(shape)), (Need(axis, *span),))
+    old, new = node.operands[0].type.shape, node.result.type.shape
+    place = _same_place(new, axis, old)
+    assert place is not None
+    start, stop = (edge * old[place] // new[axis] for edge in span)
+    shape = (*new[:axis], span[1] - span[0], *new[axis + 1 :])
+    return Part(Reshape(shape), (Need(place, start, stop),))
+
+
+def _not_repeated(node: Node, axes: Axes) -> int | None:
+    axis = _aligned(node, axes)
+    return None if axis is None or node.operands[0].type.rank != node.result.type.rank else axis
+
+
+@_cut(_not_repeated, Expand)
+def _expanded(node: Node, axis: int, span: Span) -> Part:
+    shape = node.result.type.shape
+    part = Expand((*shape[:axis], span[1] - span[0], *shape[axis + 1 :]))
+    return Part(part, (Need(axis, *span),))
+
+
+def _forward(node: Node, axes: Axes) -> int | None:
+    assert isinstance(node.op, Slice)
+    axis = axes[0]
+    return axis if axis is not None and node.op.steps[axis] > 0 else None
+
+
+@_cut(_forward, Slice)
+def _sliced(node: Node, axis: int, span: Span) -> Part:
+    op = node.op
+    assert isinstance(op, Slice)
+    step = op.steps[axis]
+    start, stop = (op.starts[axis] + edge * step for edge in (span[0], span[1] - 1))
+    starts, ends = list(op.starts), list(op.ends)
+    starts[axis], ends[axis] = 0, stop + 1 - start
+    part = replace(op, starts=tuple(starts), ends=tuple(ends))
+    return Part(part, (Need(axis, start, stop + 1),))
 
 
 def _untouched(node: Node, axes: Axes) -> int | None:
     """The axis itself, if the operator takes all of it as it is."""
-    axis, op, extents = axes[0], node.op, node.operands[0].type.shape
+    axis, op = axes[0], node.op
     if axis is None:
         return None
     match op:
-        case Slice():
-            kept = (op.starts[axis], op.ends[axis], op.steps[axis]) == (0, extents[axis], 1)
         case Pad():
             kept = not op.pads_begin[axis] and not op.pads_end[axis]
         case _:
@@ -253,10 +329,6 @@ def _untouched(node: Node, axes: Axes) -> int | None:
     return axis if kept else None
 
 
-@_cut(_untouched, Slice, Pad, Gather)
+@_cut(_untouched, Pad, Gather)
 def _other_axes(node: Node, axis: int, span: Span) -> Part:
-    op: Op = node.op
-    if isinstance(op, Slice):
-        ends = (*op.ends[:axis], span[1] - span[0], *op.ends[axis + 1 :])
-        op = replace(op, ends=ends)
-    return Part(op, (Need(axis, *span), *(None for _ in node.operands[1:])))
+    return Part(node.op, (Need(axis, *span), *(None for _ in node.operands[1:])))

@@ -12,8 +12,9 @@ from ..mapping.tiling import Sharing
 from .jobs import vector_time
 from .options import ScheduleMode
 from .room import row_axes
+from .row_ranges import runs
 from .scratch import windows_per_row
-from .stream_rows import MOST_RUNS, runs
+from .stream_rows import MOST_RUNS
 
 
 def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from ..ir.builder import GraphBuilder
 from ..ir.graph import Graph, Node, Value
@@ -22,7 +21,7 @@ from ..ir.ops.rows import Rows, Span
 from ..ir.ops.tiled import Tiled
 from ..mapping.plan import MatrixPlan
 from ..mapping.tiled_graph import TiledGraph
-from .row_ranges import Need, part_of, row_axis
+from .row_ranges import Need, part_of, row_axis, runs_of
 from .running import Running, running
 
 MOST_RUNS = 56  # of rows of an operation
@@ -160,7 +159,7 @@ class _Splitter:
         self.cores.update((value.name, core) for value in made)
 
     def _add_parts(self, node: Node, axis: int) -> None:
-        spans = runs(node.result.type.shape[axis], self._rows)
+        spans = runs_of(node, axis, self._rows)
         values = tuple(self._add_part(node, axis, index, span) for index, span in enumerate(spans))
         self._parts[node.result.name] = _Parts(axis, spans, values)
 
@@ -313,10 +312,3 @@ class _Splitter:
 def _first_axis(value: Value) -> int:
     """Rows of a map are those of its first spatial axis, else those of axis 1."""
     return min(2, value.type.rank - 1)
-
-
-def runs(extent: int, most: int) -> tuple[Span, ...]:
-    """At most so many runs of equal length; the last may be shorter."""
-    length = -(-extent // most)
-    edges = [*range(0, extent, length), extent]
-    return tuple(pairwise(edges))
