@@ -23,7 +23,14 @@ from .matrix import Adc, Matrix, Slice, Tile
 from .planes import Planes, gather_planes
 from .program import ISA_VERSION, Binding, HostPartition, Origin, Program
 from .scale import decode_scale, encode_fixed, encode_scale, encode_scales, fixed_shift
-from .target import Encoding, RequantMode, Target, builtin_targets, load_target
+from .target import (
+    Encoding,
+    Network,
+    RequantMode,
+    Target,
+    builtin_targets,
+    load_target,
+)
 from .validator import validate
 from .walk import Exchange, Operation, OutputStage, StreamState, interleave, walk
 
@@ -45,6 +52,7 @@ __all__ = [
     "Instruction",
     "IsaError",
     "Matrix",
+    "Network",
     "Operation",
     "Origin",
     "OutputStage",

@@ -1,8 +1,14 @@
 """Target descriptions: what a chip is, in numbers, each with its source.
 
 A target is a TOML file (`imcc.target/1`). Units are in the key: `_ns`, `_pj`, `_kib`, `_mhz`.
-Unknown keys and impossible values are errors; nothing has a silent default. What may be left out:
-`core.issue_window` is then 1, and without the tables `leakage` and `area` neither is reported.
+Unknown keys and impossible values are errors. What may be left out: without the tables `leakage`
+and `area` neither is reported, and values that are then
+
+    chip.network           "mesh"
+    core.issue_window      1
+    core.vector_cycles     1
+    timing.t_start_ns      0
+    timing.element_bytes   none: elements count the bytes that they have
 """
 
 from __future__ import annotations
@@ -35,6 +41,13 @@ class Encoding(StrEnum):
     TWOS_COMPLEMENT = "twos-complement"
 
 
+class Network(StrEnum):
+    """What joins the cores."""
+
+    MESH = "mesh"
+    BUS = "bus"
+
+
 class RequantMode(StrEnum):
     """The datapath of the output stage."""
 
@@ -51,11 +64,15 @@ class _Table(BaseModel):
 
 
 class Chip(_Table):
-    """A mesh of equal cores with one global memory."""
+    """A mesh of equal cores with one global memory.
+
+    With the network ``bus`` the cores share one link, which carries one transfer at a time.
+    """
 
     mesh_rows: int = Field(ge=1, le=256)
     mesh_cols: int = Field(ge=1, le=256)
     global_memory_mib: int = Field(ge=1, le=1 << 19)
+    network: Network = Field(default=Network.MESH, strict=False)
 
     @property
     def global_memory_bytes(self) -> int:
@@ -72,13 +89,14 @@ class Core(_Table):
     """What one core has besides its arrays.
 
     `issue_window` instructions of a core can be under way at a time; with 1 each begins when the
-    one before has ended.
+    one before has ended. The vector unit takes `vector_lanes` elements each `vector_cycles`.
     """
 
     arrays: int = Field(ge=1, le=1 << 16)
     local_memory_kib: int = Field(ge=1, le=1 << 20)
     vector_lanes: int = Field(ge=1, le=4096)
     issue_window: int = Field(default=1, ge=1, le=64)
+    vector_cycles: int = Field(default=1, ge=1, le=4096)
 
     @property
     def local_memory_bytes(self) -> int:
@@ -112,7 +130,12 @@ class Numerics(_Table):
 
 
 class Timing(_Table):
-    """Times for the cycle count."""
+    """Times for the cycle count.
+
+    A core starts a row block (the arrays that one part of an input vector drives) each `t_start_ns`
+    at most; 0 is no limit. `element_bytes` are the bytes that memories and the network move for an
+    element of any type, on chips that hold each in a word; without it, those that it has.
+    """
 
     clock_mhz: Positive
     t_step_ns: Positive
@@ -122,6 +145,12 @@ class Timing(_Table):
     global_bytes_per_cycle: Positive
     noc_bytes_per_cycle: Positive
     noc_hop_cycles: NotNegative
+    t_start_ns: NotNegative = 0.0
+    element_bytes: int | None = Field(default=None, ge=1, le=8)
+
+    def moved(self, size: int) -> int:
+        """Bytes that an element of `size` bytes counts where it is moved."""
+        return self.element_bytes or size
 
 
 class Energy(_Table):
@@ -164,7 +193,7 @@ class Target(_Table):
     """A chip that programs are compiled for.
 
     `sources` says for each number where it comes from: the key is a table ("timing") or a value
-    ("timing.t_step_ns"); every number of the file must be covered by one.
+    ("timing.t_step_ns"); every number of the file must be covered by one. Other values may be.
     """
 
     schema_: Literal["imcc.target/1"] = Field(alias="schema")
@@ -184,11 +213,15 @@ class Target(_Table):
     def to_json(self) -> str:
         """Canonical JSON: sorted keys, no spaces, ASCII; equal targets give equal text."""
         return json.dumps(
-            self.model_dump(mode="json", by_alias=True, exclude_none=True),
+            self.tables(),
             sort_keys=True,
             separators=(",", ":"),
             ensure_ascii=True,
         )
+
+    def tables(self) -> dict[str, Any]:
+        """The tables as plain values, without what the file leaves out."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
 
     @property
     def fingerprint(self) -> str:
@@ -282,12 +315,12 @@ def _source_problems(raw: object) -> list[Problem]:
     if not isinstance(raw, dict) or not isinstance(raw.get("sources"), dict):
         return []
     sources: dict[str, Any] = raw["sources"]
-    numbers = list(_numbers(raw))
-    known = sorted({name for table, key in numbers for name in (table, f"{table}.{key}")})
+    values = [(table, key) for table, key, _ in _values(raw)]
+    known = sorted({name for table, key in values for name in (table, f"{table}.{key}")})
     problems = [
         Problem(
             ("sources", name),
-            f"source '{name}' names no number of this file{did_you_mean(name, known)}",
+            f"source '{name}' names no value of this file{did_you_mean(name, known)}",
             at_key=True,
         )
         for name in sources
@@ -298,6 +331,7 @@ def _source_problems(raw: object) -> list[Problem]:
         for name, source in sources.items()
         if isinstance(source, str) and not source.strip()
     ]
+    numbers = [(table, key) for table, key, value in _values(raw) if _is_number(value)]
     return problems + _uncovered(numbers, sources)
 
 
@@ -316,12 +350,14 @@ def _uncovered(numbers: list[tuple[str, str]], sources: dict[str, Any]) -> list[
     ]
 
 
-def _numbers(raw: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _values(raw: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
     for table, values in raw.items():
-        if isinstance(values, dict):
-            for key, value in values.items():
-                if isinstance(value, (int, float)) and not isinstance(value, bool):
-                    yield str(table), str(key)
+        if isinstance(values, dict) and table != "sources":
+            yield from ((str(table), str(key), value) for key, value in values.items())
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _cross_problems(target: Target) -> Iterator[Problem]:

@@ -12,19 +12,20 @@ from imcc.isa import Target, load_target
 
 
 def load_chip(name: str, changes: Sequence[str] = ()) -> Target:
-    """Load a target and change numbers in it: ``core.arrays=64``.
+    """Load a target and change values in it: ``core.arrays=64``.
 
-    A changed target is checked as a whole again, and says where the number comes from.
+    A changed target is checked as a whole again, and says where the value comes from.
     """
     target = load_target(name)
     if not changes:
         return target
-    tables: dict[str, Any] = target.model_dump(mode="json", by_alias=True)
+    tables: dict[str, Any] = target.tables()
+    everything: dict[str, Any] = target.model_dump(mode="json", by_alias=True)
     for change in changes:
         key, value = _read(change)
         table, _, entry = key.partition(".")
-        if not isinstance(tables.get(table), dict) or entry not in tables[table]:
-            known = [f"{t}.{k}" for t, v in tables.items() if isinstance(v, dict) for k in v]
+        if not isinstance(everything.get(table), dict) or entry not in everything[table]:
+            known = [f"{t}.{k}" for t, v in everything.items() if isinstance(v, dict) for k in v]
             raise _usage(f"the target has no '{key}'; it has {', '.join(known[:-1])}")
         tables[table][entry] = value
         tables["sources"][key] = "set on the command line"

@@ -11,9 +11,9 @@ largest of
 - *issue*, what the cores can start: ``s * sum w_i * a_i / N`` where a core starts one row block
   each s, as PIMCOMP's do (MVMUL in its evaluator: 200 ns); ``sum L_i * w_i * k_i / N`` where a core
   finishes a window before it starts another, with k_i the least number of cores that hold a
-  replica; nothing where all arrays of a core can work at once, as on this project's machine;
+  replica; nothing where all arrays of a core can work at once;
 - *memory*, bytes from and to the global memory / bandwidth;
-- *network*, bytes between cores / bandwidth of all ports together.
+- *network*, bytes between cores / bandwidth of all ports together, or of the bus.
 
 Replication and issue bound what the arrays do and leave out data movement; a tight bound with
 movement needs the placement. The first holds where replicas have arrays of their own
@@ -28,7 +28,7 @@ from typing import Self
 
 import numpy as np
 
-from imcc.isa.target import Target
+from imcc.isa.target import Network, Target
 
 from .replicate import Layer, Replication, pipelined, sequential, throughput
 
@@ -40,7 +40,7 @@ class Resources:
     """What a chip has, for bounds. Times in ns, bandwidths in bytes per ns.
 
     `issue_ns` is the time between two starts on a core; None where a core finishes one window
-    before it starts another. `network_bytes_per_ns` counts all ports together.
+    before it starts another. `network_bytes_per_ns` counts all ports together, or is the bus's.
     """
 
     cores: int
@@ -54,17 +54,17 @@ class Resources:
         """The numbers of a target; the global memory is one for all cores.
 
         All arrays of a core can work at once: copies of a matrix take windows of one instruction,
-        and several instructions are under way. So the issue of instructions bounds nothing.
+        and several instructions are under way. So the issue of instructions bounds nothing, but
+        the starts of row blocks do where the target has a time for them.
         """
         bytes_per_ns = target.timing.clock_mhz / _NS_PER_US
+        ports = 1 if target.chip.network is Network.BUS else target.chip.cores
         return cls(
             cores=target.chip.cores,
             arrays_per_core=target.core.arrays,
-            issue_ns=0.0,
+            issue_ns=target.timing.t_start_ns,
             memory_bytes_per_ns=target.timing.global_bytes_per_cycle * bytes_per_ns,
-            network_bytes_per_ns=target.timing.noc_bytes_per_cycle
-            * bytes_per_ns
-            * target.chip.cores,
+            network_bytes_per_ns=target.timing.noc_bytes_per_cycle * bytes_per_ns * ports,
         )
 
     @property
@@ -155,6 +155,26 @@ def window_time(target: Target, input_bits: int, columns: int) -> float:
     rounds = -(-columns // target.adc.per_array) if target.adc.bits else 0
     steps = -(-input_bits // target.array.step_bits)
     return steps * max(target.timing.t_step_ns, rounds * target.timing.t_adc_ns)
+
+
+@dataclass(frozen=True)
+class Rounds:
+    """Windows of one product on a core: `copies` at a time, each in `row_blocks` starts.
+
+    Times in ns: of a window, and between two starts.
+    """
+
+    copies: int
+    row_blocks: int
+    window_time: float
+    start_time: float
+
+    def time(self, windows: int) -> float:
+        """The time of so many windows, as the machine counts them."""
+        rounds = -(-windows // self.copies)
+        each = self.row_blocks * self.start_time
+        last = max(0.0, (windows - (rounds - 1) * self.copies) * each - self.start_time)
+        return (rounds - 1) * max(self.window_time, self.copies * each) + last + self.window_time
 
 
 def work_time(layers: Sequence[Layer], arrays: int) -> float:

@@ -71,6 +71,11 @@ class Cut:
         wide = cells_per_weight(self.code, self.stacked)
         return tuple((tall * corner.rows, wide * corner.cols) for corner in self._corners)
 
+    @property
+    def row_block_count(self) -> int:
+        """Row blocks of all diagonal blocks."""
+        return len({corner.k for corner in self._corners})
+
     @cached_property
     def bound(self) -> int:
         """The largest magnitude of an accumulator."""

@@ -6,9 +6,10 @@ G groups of c copies, B runs of b rows and W windows in a row a product of windo
 
     ceil(B / G) * (ceil(b * W / c) * L + the work beside the arrays)
 
-and c * G times its arrays. Only these times can be had, so the search is over them: the smallest
-time in which all products can be done on the arrays there are (`bounds` has the limit without
-runs and cores).
+and c * G times its arrays; where a core starts row blocks one by one, b * W times the starts of a
+window in place of ceil(..) * L if that is more. Only these times can be had, so the search is over
+them: the smallest time in which all products can be done on the arrays there are (`bounds` has the
+limit without runs and cores).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from heapq import heapify, heapreplace
+from math import ceil
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,15 @@ class Share:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What holding a product once takes: arrays, on so many cores, and the time of a window."""
+    """What holding a product once takes: arrays, on so many cores, and the time of a window.
+
+    `start_time` is the time that the starts of a window take on the busiest of the cores.
+    """
 
     arrays: int
     cores: int
     window_time: float
+    start_time: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -71,8 +77,15 @@ class Demand:
         return -(-self.runs // share.groups) * self.run_time(share)
 
     def run_time(self, share: Share) -> float:
-        """Time for one run."""
-        return -(-self.windows // share.copies) * self.footprint.window_time + self.work
+        """Time for one run; a core cannot be faster than its starts."""
+        held = self.footprint
+        on_arrays = -(-self.windows // share.copies) * held.window_time
+        return max(on_arrays, self.windows * held.start_time) + self.work
+
+    def load(self, share: Share) -> float:
+        """Time that a core of a group works for one input beside its arrays."""
+        each = self.work + self.windows * self.footprint.start_time
+        return each * self.runs / share.groups
 
     def used(self, share: Share, room: Room) -> int:
         """Arrays that a share takes, with those of its cores that it leaves to nobody.
@@ -106,7 +119,7 @@ def choose_shares(demands: Sequence[Demand], room: Room) -> Mapping[str, Share]:
         picked[index] = at + 1
         heapreplace(slowest, (-demand.time(choices[at + 1]), index))
     return {
-        d.name: replace(o[at], load=d.work * d.runs / o[at].groups)
+        d.name: replace(o[at], load=d.load(o[at]))
         for d, o, at in zip(demands, options, picked, strict=True)
     }
 
@@ -114,10 +127,14 @@ def choose_shares(demands: Sequence[Demand], room: Room) -> Mapping[str, Share]:
 def _options(demand: Demand, room: Room) -> tuple[Share, ...]:
     """Shares that take ever less time, and as few arrays as each time can be had with.
 
-    Copies come first: a second group is for a second core.
+    Copies come first: a second group is for a second core. No more copies than a core can start
+    in the time of a window are of use.
     """
-    most = max(1, room.arrays // demand.footprint.arrays) if demand.footprint.cores == 1 else 1
+    held = demand.footprint
+    most = max(1, room.arrays // held.arrays) if held.cores == 1 else 1
     most = min(most, demand.windows)
+    if held.start_time:
+        most = min(most, ceil(held.window_time / held.start_time))
     found: dict[float, Share] = {}
     for groups in range(1, min(demand.runs, room.cores // demand.footprint.cores) + 1):
         for copies in range(1 if groups == 1 else most // 2 + 1, most + 1):

@@ -107,7 +107,14 @@ def footprint(cutter: Cutter) -> Footprint:
     time = window_time(cutter.target, parts[0].cut.input_bits, widest)
     arrays = sum(len(taken[shape]) for shape in shapes)
     shared = max(max(counts.values(), default=1) for counts in taken.values())
-    return Footprint(arrays, len(parts) if whole is None else 1, time * shared)
+    starts = max(map(_row_blocks, parts)) if whole is None else sum(map(_row_blocks, parts))
+    cores, start_time = len(parts) if whole is None else 1, cutter.target.timing.t_start_ns
+    return Footprint(arrays, cores, time * shared, starts * start_time)
+
+
+def _row_blocks(part: Part) -> int:
+    """Row blocks of all diagonal blocks, each started by itself."""
+    return part.cut.row_block_count
 
 
 def _taken(shapes: Sequence[Shape], target: Target) -> Counter[int]:

@@ -69,7 +69,7 @@ def targets_page() -> str:
     sections = []
     for name in builtin_targets():
         target = load_target(name)
-        tables = target.model_dump(mode="json", by_alias=True)
+        tables = target.tables()
         rows = [
             (f"`{table}.{key}`", str(value), _source(target.sources, table, key))
             for table, entries in tables.items()

@@ -11,7 +11,7 @@ from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.quantized_dot import QDot
 from ..ir.ops.rows import Rows
 from ..ir.ops.tiled import Tiled
-from ..mapping.bounds import window_time
+from ..mapping.bounds import Rounds, window_time
 from .parallel_order import Job
 from .scratch import rows_of, windows_per_row
 from .stream_rows import Streamed, whole_of
@@ -36,14 +36,18 @@ def _job(streamed: Streamed, node: Node, target: Target) -> Job:
     shards = node.op.plan.shards
     windows = rows_of(node) * windows_per_row(node)
     each = window_time(target, shards[0].matrix.input_bits, target.array.cols)
-    time = -(-windows // shards[0].matrix.copies) * each + vector
-    return Job(time, tuple(dict.fromkeys((shard.core, whole) for shard in shards)))
+    matrix = shards[0].matrix
+    starts = len({tile.k for tile in matrix.tiles})
+    rounds = Rounds(matrix.copies, starts, each, target.timing.t_start_ns)
+    return Job(
+        rounds.time(windows) + vector, tuple(dict.fromkeys((shard.core, whole) for shard in shards))
+    )
 
 
 def vector_time(node: Node, elements: int, target: Target) -> float:
     """Nanoseconds on the vector unit for so many elements, and to put together what it reads."""
-    cycles = elements / target.core.vector_lanes
-    cycles += _moved_bytes(node) / target.timing.local_bytes_per_cycle
+    cycles = elements / target.core.vector_lanes * target.core.vector_cycles
+    cycles += _moved_bytes(node, target) / target.timing.local_bytes_per_cycle
     return cycles * _NS_PER_US / target.timing.clock_mhz
 
 
@@ -60,7 +64,7 @@ def _elements(node: Node) -> int:
     return max(result, *(value.type.size for value in node.operands))
 
 
-def _moved_bytes(node: Node) -> int:
+def _moved_bytes(node: Node, target: Target) -> int:
     """Bytes that are put together for a node, read and written."""
-    moved = [*node.results, *node.operands[:1]]
-    return 2 * sum(v.type.size * v.type.dtype.numpy.itemsize for v in moved)
+    types = [value.type for value in (*node.results, *node.operands[:1])]
+    return 2 * sum(t.size * target.timing.moved(t.dtype.numpy.itemsize) for t in types)

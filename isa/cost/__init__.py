@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from .costs import CostModel, costs
-from .mesh import Link, Mesh
+from .mesh import BUS, Link, Mesh
 from .operation import NOBODY, OperationCost, OperationCosts
 from .product import ProductCost, product_cost
 from .unit import CORE_UNITS, Unit, units
 from .work import Work, energies, energy_pj, whole_cycles
 
 __all__ = [
+    "BUS",
     "CORE_UNITS",
     "NOBODY",
     "CostModel",

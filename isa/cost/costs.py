@@ -36,7 +36,7 @@ from ..instructions import (
 )
 from ..program import Program
 from ..table import InstructionTable
-from ..target import Target
+from ..target import Network, Target
 from ..walk import Exchange, Operation, StreamState
 from .product import ProductCost, product_cost
 from .work import Work, whole_cycles
@@ -70,8 +70,14 @@ class CostModel:
         """Clock cycles that a time takes."""
         return whole_cycles(nanoseconds * self.target.timing.clock_mhz / _NS_PER_US)
 
+    def moved(self, stream: StreamState) -> int:
+        """Bytes that all elements of a stream count where they are moved."""
+        return stream.count * self.target.timing.moved(stream.element.size)
+
     def hops(self, core: int, other: int) -> int:
-        """Routers passed between two cores: the Manhattan distance on the mesh."""
+        """Routers passed between two cores: the Manhattan distance on the mesh; on a bus one."""
+        if self.target.chip.network is Network.BUS:
+            return 1
         (row, col), (other_row, other_col) = (
             divmod(c, self.target.chip.mesh_cols) for c in (core, other)
         )
@@ -91,7 +97,7 @@ def _uncounted(model: CostModel, operation: Operation) -> Work:
 @costs(Load, Store, Copy, Fill, Recv)
 def _move(model: CostModel, operation: Operation) -> Work:
     """Moving has no speed of its own: it takes what its bytes take in the memories."""
-    return _traffic(operation, Work())
+    return _traffic(model, operation, Work())
 
 
 @costs(Send)
@@ -99,9 +105,9 @@ def _send(model: CostModel, operation: Operation) -> Work:
     """Time and energy of the network count for the sender; time as if no link were taken."""
     timing, stream = model.target.timing, operation.streams["src"]
     hops = model.hops(operation.core, _instruction(operation, Send).peer)
-    size = stream.count * stream.element.size
+    size = model.moved(stream)
     cycles = whole_cycles(size / timing.noc_bytes_per_cycle + hops * timing.noc_hop_cycles)
-    return _traffic(operation, Work(cycles, noc_bytes=size * hops))
+    return _traffic(model, operation, Work(cycles, noc_bytes=size * hops))
 
 
 @costs(Write)
@@ -110,7 +116,7 @@ def _write(model: CostModel, operation: Operation) -> Work:
     row_bytes = packed_bytes(instruction.columns, model.target.array.cell_bits)
     rows = operation.streams["src"].count // row_bytes
     cycles = model.cycles(rows * model.target.timing.t_write_row_ns)
-    return _traffic(operation, Work(cycles, cells=rows * instruction.columns))
+    return _traffic(model, operation, Work(cycles, cells=rows * instruction.columns))
 
 
 @costs(Mvm)
@@ -127,9 +133,9 @@ def _mvm(model: CostModel, operation: Operation) -> Work:
         row_steps=windows * product.row_steps,
         array_steps=windows * product.array_steps,
         shift_adds=windows * product.shift_adds,
-        local_bytes=_bytes(operation.streams["dst"]) if instruction.accumulate else 0,
+        local_bytes=_bytes(model, operation.streams["dst"]) if instruction.accumulate else 0,
     )
-    return _traffic(operation, work)
+    return _traffic(model, operation, work)
 
 
 @costs(Requant, Add, Mul, Divide, Lut, Accumulate)
@@ -160,35 +166,38 @@ def _norm(model: CostModel, operation: Operation) -> Work:
 @costs(Gather)
 def _gather(model: CostModel, operation: Operation) -> Work:
     """Of the table, only the rows that are read count."""
-    size = _bytes(operation.streams["dst"])
+    size = _bytes(model, operation.streams["dst"])
     local = operation.streams["table"].space is Space.LOCAL
     work = Work(local_bytes=size) if local else Work(global_bytes=size)
-    return _traffic(operation, work, ("dst", "src"))
+    return _traffic(model, operation, work, ("dst", "src"))
 
 
 costs.require_complete()
 
 
 def _vector(model: CostModel, operation: Operation, elements: int, passes: int = 1) -> Work:
-    cycles = passes * -(-elements // model.target.core.vector_lanes)
-    return _traffic(operation, Work(cycles, vector_ops=passes * elements))
+    core = model.target.core
+    cycles = passes * core.vector_cycles * -(-elements // core.vector_lanes)
+    return _traffic(model, operation, Work(cycles, vector_ops=passes * elements))
 
 
-def _traffic(operation: Operation, work: Work, names: Collection[str] | None = None) -> Work:
+def _traffic(
+    model: CostModel, operation: Operation, work: Work, names: Collection[str] | None = None
+) -> Work:
     """Add the bytes of the operands `names`, by default of all, to `work`."""
     local, global_ = work.local_bytes, work.global_bytes
     for stream in (operation.streams[name] for name in names or operation.streams):
         if stream.space is Space.LOCAL:
-            local += _bytes(stream)
+            local += _bytes(model, stream)
         else:
-            global_ += _bytes(stream)
+            global_ += _bytes(model, stream)
     return work._replace(local_bytes=local, global_bytes=global_)
 
 
-def _bytes(stream: StreamState) -> int:
+def _bytes(model: CostModel, stream: StreamState) -> int:
     """Bytes of a stream, where an axis of stride 0 repeats what is already there."""
     counts = (c for c, s in zip(stream.counts, stream.strides, strict=True) if s or not c)
-    return stream.element.size * prod(counts)
+    return model.target.timing.moved(stream.element.size) * prod(counts)
 
 
 def _instruction(operation: Operation, cls: type[_I]) -> _I:

@@ -19,8 +19,9 @@ class OperationCost:
     """Cycles of an operation on each resource.
 
     `cycles` is the time of its unit alone, `port` and `memory` those of its bytes on the port of
-    the local memory and in global memory, `link` that of the bytes sent on one link. `arrays` are
-    those of the core that it uses. `peer` and `tag` say whom a transfer meets.
+    the local memory and in global memory, `link` that of the bytes sent on one link, `starts`
+    that of starting the row blocks of a product. `arrays` are those of the core that it uses.
+    `peer` and `tag` say whom a transfer meets.
     """
 
     unit: Unit
@@ -28,6 +29,7 @@ class OperationCost:
     port: int
     memory: int
     link: int
+    starts: int
     arrays: frozenset[int]
     peer: int = NOBODY
     tag: int = 0
@@ -51,7 +53,7 @@ class OperationCosts:
         instruction, link, peer, tag = operation.instruction, 0, NOBODY, 0
         if isinstance(instruction, Send):
             stream = operation.streams["src"]
-            link = whole_cycles(stream.count * stream.element.size / timing.noc_bytes_per_cycle)
+            link = whole_cycles(self.model.moved(stream) / timing.noc_bytes_per_cycle)
         if isinstance(instruction, (Send, Recv)):
             peer, tag = instruction.peer, instruction.tag
         return OperationCost(
@@ -60,10 +62,18 @@ class OperationCosts:
             port=whole_cycles(work.local_bytes / timing.local_bytes_per_cycle),
             memory=whole_cycles(work.global_bytes / timing.global_bytes_per_cycle),
             link=link,
+            starts=self._starts(operation, work),
             arrays=self._held(operation),
             peer=peer,
             tag=tag,
         )
+
+    def _starts(self, operation: Operation, work: Work) -> int:
+        match operation.instruction:
+            case Mvm(matrix=matrix):
+                return self.model.cycles(self.model.products[matrix].start_time(work.windows))
+            case _:
+                return 0
 
     def _held(self, operation: Operation) -> frozenset[int]:
         match operation.instruction:

@@ -16,7 +16,8 @@ class ProductCost:
     """Counts for one window, all input steps together, and the time of a round.
 
     The copies of a matrix take a window each at the same time, which is a round: `nanoseconds` on
-    the arrays for `copies` windows. `array_steps` are the reads of arrays, `row_steps` the rows
+    the arrays for `copies` windows, each in `row_blocks` that a core starts `start_ns` apart.
+    `array_steps` are the reads of arrays, `row_steps` the rows
     driven, `shift_adds` the column sums added digitally, `conversions` those of them that came
     through a converter, all as the first copy has them. `macs` counts weights on cells, each once
     whatever its slices; zeros between the groups of a grouped convolution count where they have
@@ -25,6 +26,8 @@ class ProductCost:
 
     nanoseconds: float
     copies: int
+    row_blocks: int
+    start_ns: float
     array_steps: int
     row_steps: int
     shift_adds: int
@@ -32,8 +35,25 @@ class ProductCost:
     macs: int
 
     def time(self, windows: int) -> float:
-        """Nanoseconds on the arrays for so many windows."""
-        return -(-windows // self.copies) * self.nanoseconds
+        """Nanoseconds from the first start to the end of so many windows.
+
+        A round begins when the arrays are free and all starts of the round before are made; the
+        last one ends a window after its last start.
+        """
+        if not windows:
+            return 0.0
+        rounds = -(-windows // self.copies)
+        left = windows - (rounds - 1) * self.copies
+        between = max(self.nanoseconds, self.start_time(self.copies))
+        return (rounds - 1) * between + self.start_time(left) - self._last_start + self.nanoseconds
+
+    def start_time(self, windows: int) -> float:
+        """Nanoseconds for the starts of so many windows."""
+        return windows * self.row_blocks * self.start_ns
+
+    @property
+    def _last_start(self) -> float:
+        return self.start_ns if self.row_blocks else 0.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +76,8 @@ def product_cost(matrix: Matrix, target: Target) -> ProductCost:
     return ProductCost(
         nanoseconds=steps * max(times.values(), default=0.0),
         copies=matrix.copies,
+        row_blocks=len({k for copy, _, k, _ in reads if copy == 0}),
+        start_ns=target.timing.t_start_ns,
         array_steps=steps * len(first),
         row_steps=steps * sum(read.rows for read in first),
         shift_adds=steps * sum(read.sums for read in first),

@@ -39,7 +39,7 @@ class Unit(IntEnum):
 
     `SYNC` is no unit: what stands there waits until all that is under way on its core has ended.
     `MEMORY` is the global memory of the chip, `LINK` the network between the cores, `ISSUE` the
-    fetching of instructions.
+    fetching of instructions, `STARTS` what starts the row blocks of a core.
     """
 
     ARRAYS = 0
@@ -52,6 +52,7 @@ class Unit(IntEnum):
     MEMORY = 7
     LINK = 8
     ISSUE = 9
+    STARTS = 10
 
     @property
     def label(self) -> str:
@@ -70,6 +71,7 @@ _LABELS = {
     Unit.MEMORY: "global memory",
     Unit.LINK: "network",
     Unit.ISSUE: "instruction issue",
+    Unit.STARTS: "starts of row blocks",
 }
 CORE_UNITS = (Unit.ARRAYS, Unit.VECTOR, Unit.PORT, Unit.DMA, Unit.OUT, Unit.IN)
 

@@ -16,26 +16,34 @@ With a window of 1 each begins when the one before has ended.
 Units. Every instruction holds its unit from issue to end; a unit has no queue.
 
     arrays      mvm: ceil(windows / copies) * steps * (time of one input step, see `product`) of
-                the arrays of its matrix; write: rows * t_write_row_ns of one array; other arrays
-                go on
-    vector      ceil(elements / vector_lanes); `softmax` passes four times over its elements:
-                maximum, look-up, sum and quotient; `norm` three times: sum, squares, quotient;
-                `max` and `sum` count the elements they read, `dot` its products
+                the arrays of its matrix, where row blocks are not started one by one (below);
+                write: rows * t_write_row_ns of one array; other arrays go on
+    vector      vector_cycles * ceil(elements / vector_lanes); `softmax` passes four times over its
+                elements: maximum, look-up, sum and quotient; `norm` three times: sum, squares,
+                quotient; `max` and `sum` count the elements they read, `dot` its products
     dma engine  load, store, gather from global memory: has no speed of its own
     port        copy, fill, gather from local memory: nothing but the port of the local memory
     network     one port out and one in a core: bytes / noc_bytes_per_cycle + hops * noc_hop_cycles
 
-Memories. All bytes that an instruction reads and writes in local memory pass the port of its
-core, local_bytes_per_cycle; all bytes in global memory (also those of tables and constants that
-`mvm`, `write` and the vector unit read there) pass the one global memory of the chip,
-global_bytes_per_cycle. Each takes an instruction's bytes in one piece, a whole number of cycles,
-from its start on, and in order of these starts; on equal cycles the core with the lower number
-is first. An instruction ends when its unit is ready and all its bytes have passed.
+Starts. On chips with a `t_start_ns` a core starts each row block of each window by itself, that
+long apart. With a row blocks and k copies of window time L, w windows in n = ceil(w / k) rounds,
+the last of v windows, take (n - 1) * max(L, k * a * t_start_ns) + (v * a - 1) * t_start_ns + L
+from their first start on. The starts of an instruction are taken in one piece, w * a * t_start_ns,
+in order of issue: the first one waits for those of the instruction before.
+
+Memories. An element counts the bytes it has, or `element_bytes` of the target. All bytes that an
+instruction reads and writes in local memory pass the port of its core, local_bytes_per_cycle; all
+bytes in global memory (also those of tables and constants that `mvm`, `write` and the vector unit
+read there) pass the one global memory of the chip, global_bytes_per_cycle. Each takes an
+instruction's bytes in one piece, a whole number of cycles, from its start on, and in order of
+these starts; on equal cycles the core with the lower number is first. An instruction ends when its
+unit is ready and all its bytes have passed.
 
 Network. A send and its recv start when both have issued and every link between the cores is
 free, take bytes / noc_bytes_per_cycle of all links together, and end together, hops *
 noc_hop_cycles later. Core c lies at row ``c // mesh_cols`` and column ``c % mesh_cols`` of the
-mesh; routes go along the row and then along the column. Transfers get links in the order in
+mesh; routes go along the row and then along the column. On a bus all cores share one link, and a
+transfer is one hop. Transfers get links in the order in
 which they are ready. Sends and receives find each other by both cores and tag, in order.
 
 Waiting. A barrier waits until all that is under way on its core has ended, and ends when all

@@ -93,6 +93,7 @@ class Core:
         "pending",
         "port_free",
         "slot",
+        "starts_free",
         "version",
         "waits",
     )
@@ -104,6 +105,7 @@ class Core:
         self.last: Issued | None = None
         self.slot = 0
         self.port_free = 0
+        self.starts_free = 0
         self.pending = 0
         self.version = 0
         self.input = 0

@@ -128,6 +128,8 @@ class Simulation:
     def _pass(self, core: Core, issued: Issued, end: int) -> int:
         """Let the bytes of an operation pass; returns its end, if its unit is ready at `end`."""
         operation, start = issued.operation, issued.start
+        if operation.starts:
+            end = max(end, self._start_row_blocks(core, issued))
         if operation.memory:
             begin = max(self._memory_free, start)
             self._memory_free = passed = begin + operation.memory
@@ -144,6 +146,18 @@ class Simulation:
             if passed > end:
                 end, issued.bound = passed, Unit.PORT
         return end
+
+    def _start_row_blocks(self, core: Core, issued: Issued) -> int:
+        """Start a product as soon as the core may; returns its end."""
+        operation, start = issued.operation, issued.start
+        begin = max(core.starts_free, start)
+        core.starts_free = begin + operation.starts
+        if begin > start:
+            issued.bound = Unit.STARTS
+        if self._watch:
+            started = core.starts_free
+            self._watch(Hold(core.number, Unit.STARTS, _NOWHERE, begin, started, issued))
+        return begin + operation.cycles
 
     def _hold(self, core: Core, issued: Issued, end: int) -> None:
         """Let an operation hold its unit from its start to `end`."""

@@ -60,6 +60,7 @@ class StaticOperation:
     reads: tuple[Span, ...] = ()
     writes: tuple[Span, ...] = ()
     cycles: int = 0
+    starts: int = 0
     shared: bool = True
     count: int = 0
     busy: int = 0
@@ -102,6 +103,7 @@ class Statics:
             reads=_spans(operation, Role.READ),
             writes=_spans(operation, Role.WRITE),
             cycles=cost.cycles,
+            starts=cost.starts,
             shared=cost.memory > 0 or cost.unit in (Unit.OUT, Unit.IN, Unit.SYNC),
         )
 

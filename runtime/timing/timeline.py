@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from imcc.isa.cost import Unit
+from imcc.isa.cost import BUS, Unit
 from imcc.isa.program import Program
 
 from .layers import Names
@@ -81,6 +81,8 @@ def _order(hold: Hold) -> tuple[bool, int, int, tuple[int, int], int]:
 
 def _track(hold: Hold) -> Track:
     if hold.unit is Unit.LINK:
+        if hold.place == BUS:
+            return Track(None, "bus")
         start, end = hold.place
         return Track(None, f"link {start} to {end}")
     if hold.unit is Unit.ARRAYS:

@@ -52,8 +52,12 @@ def resource_uses(program: Program, simulation: Simulation) -> tuple[ResourceUse
     time = max(simulation.ends)
     arrays = Counter({(m.core, t.array): 0 for m in program.matrices for t in m.tiles})
     units = {unit: dict.fromkeys(program.cores, 0) for unit in CORE_UNITS}
+    if program.target.timing.t_start_ns:
+        units[Unit.STARTS] = dict.fromkeys(program.cores, 0)
     for operation in simulation.operations():
         units[Unit.PORT][operation.core] += operation.count * operation.port
+        if operation.starts:
+            units[Unit.STARTS][operation.core] += operation.count * operation.starts
         if operation.unit is Unit.ARRAYS:
             for array in operation.arrays:
                 arrays[operation.core, array] += operation.busy

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import imcc.isa
-from imcc.isa import Encoding, Target, TargetError, builtin_targets, load_target
+from imcc.isa import Encoding, Network, Target, TargetError, builtin_targets, load_target
 
 TINY = (Path(imcc.isa.__file__).parent / "targets" / "tiny.toml").read_text(encoding="utf-8")
 
@@ -29,7 +29,15 @@ def test_builtin_targets_load_and_survive_json(name: str) -> None:
 
 
 def test_builtin_names() -> None:
-    assert builtin_targets() == ("dcim22", "isaac", "neurram", "puma", "tiny")
+    assert builtin_targets() == (
+        "cimflow",
+        "dcim22",
+        "isaac",
+        "neurram",
+        "pimcomp",
+        "puma",
+        "tiny",
+    )
 
 
 def test_derived_sizes() -> None:
@@ -91,7 +99,7 @@ e_shift_add_pj, e_vector_op_pj, e_local_byte_pj, e_global_byte_pj, e_noc_byte_pj
 e_write_cell_pj; add 'energy' or '"energy.e_adc_pj"' to [sources]
    44 | e_adc_pj = 1.0
       |            ^^^
-t.toml:77:1: source 'enrgy' names no number of this file; did you mean 'energy'?
+t.toml:77:1: source 'enrgy' names no value of this file; did you mean 'energy'?
    77 | enrgy = "assumed: round numbers, so that expected energies can be worked out by hand"
       | ^^^^^"""
     )
@@ -134,6 +142,29 @@ def test_what_may_be_left_out(tmp_path: Path) -> None:
     assert Target.from_json(target.to_json()) == target
 
 
+def test_what_a_file_leaves_out_is_left_out_of_its_json(tmp_path: Path) -> None:
+    """So a number that comes to the description later changes no fingerprint."""
+    plain = load_target("tiny")
+    assert (plain.chip.network, plain.core.vector_cycles) == (Network.MESH, 1)
+    assert (plain.timing.t_start_ns, plain.timing.element_bytes) == (0.0, None)
+    for name in ("network", "vector_cycles", "t_start_ns", "element_bytes"):
+        assert name not in plain.to_json()
+    path = tmp_path / "t.toml"
+    text = TINY.replace("[core]", 'network = "bus"\n\n[core]\nvector_cycles = 4')
+    path.write_text(text.replace("[timing]", "[timing]\nt_start_ns = 2.5\nelement_bytes = 2"))
+    target = load_target(path)
+    assert (target.chip.network, target.core.vector_cycles) == (Network.BUS, 4)
+    assert (target.timing.t_start_ns, target.timing.element_bytes) == (2.5, 2)
+    assert Target.from_json(target.to_json()) == target
+    assert target.fingerprint != plain.fingerprint
+
+
+def test_optional_values_are_checked_too(tmp_path: Path) -> None:
+    wrong = TINY.replace("[core]", 'network = "ring"\n\n[core]\nvector_cycles = 0')
+    assert "chip.network is 'ring'; it should be 'mesh' or 'bus'" in refusal(tmp_path, wrong)
+    assert "core.vector_cycles is 0; it should be greater than or" in refusal(tmp_path, wrong)
+
+
 def test_optional_tables_are_checked_too(tmp_path: Path) -> None:
     text = TINY.replace("array_mm2 = 0.001", "array_mn2 = 0.001")
     assert "unknown key 'array_mn2' in [area]; did you mean 'array_mm2'?" in refusal(tmp_path, text)
@@ -171,8 +202,8 @@ def test_unknown_names_get_a_hint() -> None:
     with pytest.raises(TargetError) as caught:
         load_target("isac")
     assert str(caught.value) == (
-        "no target 'isac': it is neither a file nor one of the built-in dcim22, isaac, neurram, "
-        "puma, tiny; did you mean 'isaac'?"
+        "no target 'isac': it is neither a file nor one of the built-in cimflow, dcim22, isaac, "
+        "neurram, pimcomp, puma, tiny; did you mean 'isaac'?"
     )
 
 

@@ -122,8 +122,8 @@ def test_unknown_target_with_a_suggestion() -> None:
     dense([1, 4])
     assert failure("compile", "m.onnx", "--target", "isac", "--calib", "random") == (
         3,
-        "error[IMC0110]: no target 'isac': it is neither a file nor one of the built-in dcim22, "
-        "isaac, neurram, puma, tiny; did you mean 'isaac'?\n",
+        "error[IMC0110]: no target 'isac': it is neither a file nor one of the built-in cimflow, "
+        "dcim22, isaac, neurram, pimcomp, puma, tiny; did you mean 'isaac'?\n",
     )
 
 

@@ -33,9 +33,17 @@ class ProductShape:
     after: int = 0
 
 
-def products(topology: str) -> tuple[ProductShape, ...]:
-    """The convolutions and linear layers of a network of tests/topologies, in its order."""
-    model = onnx.shape_inference.infer_shapes(onnx.load(FOLDER / f"{topology}.onnx"))
+def products(topology: str, pixels: int | None = None) -> tuple[ProductShape, ...]:
+    """The convolutions and linear layers of a network of tests/topologies, in its order.
+
+    `pixels` gives its image another height and width.
+    """
+    model = onnx.load(FOLDER / f"{topology}.onnx")
+    if pixels is not None:
+        for dim in model.graph.input[0].type.tensor_type.shape.dim[2:]:
+            dim.dim_value = pixels
+        del model.graph.value_info[:]
+    model = onnx.shape_inference.infer_shapes(model)
     before = _depths(model.graph.node)
     after = _depths(_mirrored(node) for node in reversed(model.graph.node))
     return tuple(
@@ -57,6 +65,11 @@ def resnet50_v1() -> tuple[ProductShape, ...]:
         replace(shape, windows=shape.windows // 4) if shape.name in strided else shape
         for shape in products("resnet50")
     )
+
+
+def inception_v3_224() -> tuple[ProductShape, ...]:
+    """Inception-v3 on an image of 224 x 224 pixels, not of 299 x 299."""
+    return products("inception_v3", 224)
 
 
 def googlenet_5x5() -> tuple[ProductShape, ...]:

@@ -95,6 +95,11 @@ class _Play:
     def _pass(self, core: int, cost: OperationCost, start: int) -> int:
         """Let the bytes of an operation pass the memories; returns its end."""
         end = start + cost.cycles
+        if cost.starts:
+            starts = (core, Unit.STARTS, 0)
+            begin = max(self._free[starts], start)
+            self._free[starts] = begin + cost.starts
+            end = begin + cost.cycles
         if cost.memory:
             self._memory_free = max(self._memory_free, start) + cost.memory
             end = max(end, self._memory_free)

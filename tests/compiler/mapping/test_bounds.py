@@ -10,18 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 from support.product_shapes import (
     ProductShape,
     alexnet,
     googlenet_5x5,
+    inception_v3_224,
     mobilenet_v2,
     products,
     resnet50_v1,
+    shufflenet_v1,
 )
+from support.timed_program import dense
 
 from imcc.compiler.mapping.bounds import (
     Resources,
+    Rounds,
     Traffic,
     divisible_time,
     issue_time,
@@ -41,6 +47,7 @@ from imcc.compiler.mapping.replicate import (
     throughput,
 )
 from imcc.isa.target import Converter, load_target
+from imcc.runtime.timing import product_cost
 
 NETWORKS: dict[str, Callable[[], tuple[ProductShape, ...]]] = {
     "resnet18": lambda: products("resnet18"),
@@ -50,6 +57,8 @@ NETWORKS: dict[str, Callable[[], tuple[ProductShape, ...]]] = {
     "googlenet": googlenet_5x5,
     "mobilenetv2": mobilenet_v2,
     "alexnet": alexnet,
+    "inception_v3": inception_v3_224,
+    "shufflenet": shufflenet_v1,
 }
 
 
@@ -176,6 +185,17 @@ def test_counts(row: Row) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("network", "arrays", "row_reads"),
+    [("inception_v3", 1_762, 227_069), ("shufflenet", 1_522, 104_179)],
+)
+def test_counts_of_networks_without_optima(network: str, arrays: int, row_reads: int) -> None:
+    """The crossbars of one replica, and the MVMUL instructions of the programs of PIMCOMP."""
+    layers = layers_of(network)
+    assert sum(layer.arrays for layer in layers) == arrays
+    assert sum(layer.windows * layer.row_blocks for layer in layers) == row_reads
+
+
 def test_replication(row: Row) -> None:
     layers, arrays = layers_of(row.network), 64 * row.cores
     assert throughput(layers, arrays).time == row.optima.period
@@ -270,6 +290,30 @@ def test_all_arrays_of_a_target_can_work_at_once() -> None:
     # Where a core finishes a window before the next: the second takes two cores at least.
     serial = replace(chip, issue_ns=None)
     assert issue_time(layers, serial) == pytest.approx((10 + 2 * 10) * 800 / 168)
+
+
+def test_the_target_pimcomp_is_the_chip_of_the_study() -> None:
+    assert Resources.of(load_target("pimcomp")) == Resources(144, 64, 200.0, 64.0, 25.6)
+    assert window_time(load_target("pimcomp"), 8, 128) == BUILT
+
+
+@given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 4), st.floats(0, 60, width=16))
+def test_rounds_take_what_the_machine_counts(
+    windows: int, copies: int, row_blocks: int, start_ns: float
+) -> None:
+    """Scheduler and simulator have the same formula, each on its own."""
+    tiny = load_target("tiny")
+    timing = tiny.timing.model_copy(update={"t_start_ns": start_ns})
+    target = tiny.model_copy(update={"timing": timing})
+    matrix = dense(target, 32 * row_blocks, 2, 4, False)
+    tiles = tuple(
+        replace(tile, array=tile.array + copy * row_blocks, copy=copy)
+        for copy in range(copies)
+        for tile in matrix.tiles
+    )
+    counted = product_cost(replace(matrix, tiles=tiles, copies=copies), target)
+    rounds = Rounds(copies, row_blocks, 80.0, start_ns)
+    assert rounds.time(windows) == pytest.approx(counted.time(windows))
 
 
 @pytest.mark.parametrize(

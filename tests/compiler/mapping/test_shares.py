@@ -76,3 +76,13 @@ def test_work_is_shared_by_the_groups() -> None:
     (share,) = choose_shares([demand], Room(4, 4)).values()
     assert (share.groups, share.load) == (4, 3.0)
     assert demand.time(share) == 4.0
+
+
+def test_a_core_is_no_faster_than_its_starts() -> None:
+    """Two starts of 200 ns a window: a second copy saves half of 800 ns, a third nothing."""
+    demand = Demand("p", Footprint(2, 1, 800.0, 400.0), runs=6, windows=12, work=100.0)
+    times = [demand.run_time(Share(1, copies)) for copies in (1, 2, 3, 4)]
+    assert times == [9_700.0, 4_900.0, 4_900.0, 4_900.0]
+    shares = choose_shares([demand], Room(3, 64))
+    assert (shares["p"].groups, shares["p"].copies) == (3, 2)
+    assert shares["p"].load == (12 * 400.0 + 100.0) * 6 / 3
