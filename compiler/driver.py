@@ -21,10 +21,18 @@ from .index_limits import index_limits
 from .ir import Array, Graph
 from .ir.batch import batched_inputs
 from .mapping import AdcPolicy, TiledGraph, TileOptions, tile
+from .mapping.bound_notes import ScheduleBounds, with_bounds
 from .options import CompileOptions, Facts, read_facts, write_facts
 from .passes import Instrument, PassContext, Pipeline, stage
 from .quantize.state import holds_codes
-from .schedule import Schedule, ScheduleMode, memory_check, on_mesh, sharing
+from .schedule import (
+    Schedule,
+    ScheduleMode,
+    memory_check,
+    on_mesh,
+    schedule_bounds,
+    sharing,
+)
 from .schedule import schedule as make_schedule
 
 Model = str | Path | bytes | ModelProto
@@ -37,6 +45,7 @@ class Compilation:
     """Every stage of one compilation.
 
     `notes` is what the user should know about it, `hosted` the nodes on the host and why.
+    `bounds` is there where rows stream.
     """
 
     options: CompileOptions
@@ -48,6 +57,7 @@ class Compilation:
     probes: tuple[ValueProbe, ...]
     notes: tuple[str, ...]
     hosted: tuple[Diagnostic, ...] = ()
+    bounds: ScheduleBounds | None = None
 
 
 def compile(
@@ -197,7 +207,11 @@ def lower(
     if options.schedule is not ScheduleMode.LAYERS:
         with stage("order", watching):
             program, probes = order_instructions(program, probes)
-    return Compilation(options, imported, quantized, tiled, plan, program, probes, notes)
+    bounds = schedule_bounds(tiled, program)
+    program = with_bounds(program, bounds)
+    return Compilation(
+        options, imported, quantized, tiled, plan, program, probes, notes, bounds=bounds
+    )
 
 
 def model_path(model: Model) -> Path | None:

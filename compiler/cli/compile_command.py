@@ -66,6 +66,7 @@ def command(model: str, output: str | None, emit: str, **flags: Any) -> None:
     """Compile MODEL.onnx for a target and print what every layer takes on the chip."""
     from ..driver import compile_model
     from ..report import report
+    from .bounds import bounds_json
     from .chip import load_chip
     from .observers import Progress, observers, threads, timing
 
@@ -87,7 +88,7 @@ def command(model: str, output: str | None, emit: str, **flags: Any) -> None:
     for text in figures.notes if flags["verbose"] else ():
         reporter().note(text)
     if flags["as_json"]:
-        echo_json("compile", asdict(figures))
+        echo_json("compile", {**asdict(figures), "bounds": bounds_json(figures.bounds)})
     elif not flags["quiet"]:
         # Where the program itself is the answer, the table must not be mixed into it.
         click.echo(render(figures), err=output == STDOUT)
@@ -120,8 +121,20 @@ def render(figures: Report) -> str:
         ("constants", f"{figures.constant_bytes} bytes"),
         ("local memory", f"{figures.local_bytes} bytes in the fullest core"),
     )
-    parts = [table(header, rows), *_host(figures.host), facts(totals)]
+    parts = [table(header, rows), *_host(figures.host), facts([*totals, *_bounds(figures)])]
     return "\n\n".join(parts)
+
+
+def _bounds(figures: Report) -> list[tuple[str, str]]:
+    """What no program is faster than."""
+    from .bounds import bound_text
+
+    if figures.bounds is None:
+        return []
+    return [
+        ("latency bound", bound_text(figures.bounds.latency)),
+        ("interval bound", bound_text(figures.bounds.interval)),
+    ]
 
 
 def _host(share: HostShare) -> Iterator[str]:

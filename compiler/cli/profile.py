@@ -9,14 +9,16 @@ from dataclasses import asdict, fields
 
 from imcc.runtime import LayerCost, Profile
 
+from ..mapping.bound_notes import ScheduleBounds
+from .bounds import bounds_json, ratio_text
 from .text import Json, facts, sanitize, shorten, table
 
 _BUSIEST_CORES = 5
 _LONGEST_WAITS = 3
 
 
-def profile_json(profile: Profile) -> dict[str, Json]:
-    """The profile as plain values."""
+def profile_json(profile: Profile, bounds: ScheduleBounds | None) -> dict[str, Json]:
+    """The profile as plain values, with the bounds of its times."""
     body: dict[str, Json] = asdict(profile)
     named = ("components", "leakage_mw", "area_mm2", "critical_path")
     cores: list[Json] = [{**asdict(core), "waits": dict(core.waits)} for core in profile.cores]
@@ -24,6 +26,7 @@ def profile_json(profile: Profile) -> dict[str, Json]:
         **body,
         **{name: dict(getattr(profile, name)) for name in named},
         "cores": cores,
+        "bounds": bounds_json(bounds),
         "macs": profile.macs,
         "tops_per_watt": profile.tops_per_watt,
     }
@@ -41,10 +44,15 @@ def layers_csv(profile: Profile) -> str:
     return text.getvalue()
 
 
-def render_profile(profile: Profile) -> str:
+def render_profile(profile: Profile, bounds: ScheduleBounds | None) -> str:
     """Layers of the first input, resources and cores over all inputs, then the totals."""
     return "\n\n".join(
-        [_layers(profile), _resources(profile), _cores(profile), facts(_totals(profile))]
+        [
+            _layers(profile),
+            _resources(profile),
+            _cores(profile),
+            facts([*_totals(profile), *_ratios(profile, bounds)]),
+        ]
     )
 
 
@@ -109,6 +117,16 @@ def _totals(profile: Profile) -> list[tuple[str, str]]:
         whole = sum(area for _, area in profile.area_mm2)
         pairs.append(("area", f"{whole:.4g} mm2 ({_shares(profile.area_mm2, whole)})"))
     return pairs
+
+
+def _ratios(profile: Profile, bounds: ScheduleBounds | None) -> list[tuple[str, str]]:
+    """How far the times are from what no program is faster than."""
+    if bounds is None:
+        return []
+    return [
+        ("latency / bound", ratio_text(profile.latency_us, bounds.latency)),
+        ("interval / bound", ratio_text(profile.interval_us, bounds.interval)),
+    ]
 
 
 def _leakage(profile: Profile) -> str:

@@ -30,10 +30,12 @@ def command(
     from imcc.runtime import profile, timeline
     from imcc.runtime.timing import DEFAULT_INPUTS
 
+    from ..mapping.bound_notes import read_bounds
     from .profile import layers_csv, profile_json, render_profile
 
     loaded = load_program(program)
     validate(loaded)
+    bounds = read_bounds(loaded)
     count = inputs or DEFAULT_INPUTS
     if trace is None:
         costs = profile(loaded, count)
@@ -47,6 +49,6 @@ def command(
     if csv_ is not None:
         write_output(csv_, layers_csv(costs).encode("utf-8"))
     if as_json:
-        echo_json("profile", profile_json(costs))
+        echo_json("profile", profile_json(costs, bounds))
         return
-    click.echo(render_profile(costs))
+    click.echo(render_profile(costs, bounds))

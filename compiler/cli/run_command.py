@@ -40,6 +40,7 @@ def command(
     from imcc.isa import load_program, validate
     from imcc.runtime import profile
 
+    from ..mapping.bound_notes import read_bounds
     from ..verify.machine import load_program_samples, run_all
     from .observers import threads
     from .profile import profile_json, render_profile
@@ -58,12 +59,14 @@ def command(
     body: dict[str, Json] = {"samples": data.count, "outputs": shapes}
     costs = profile(loaded) if profiled else None
     if as_json:
-        echo_json("run", body if costs is None else {**body, "profile": profile_json(costs)})
+        if costs is not None:
+            body["profile"] = profile_json(costs, read_bounds(loaded))
+        echo_json("run", body)
         return
     rows = [(name, str(array.dtype), str(shapes[name])) for name, array in results.items()]
     click.echo(table(["output", "type", "shape"], rows))
     if costs is not None:
-        click.echo(f"\n{render_profile(costs)}")
+        click.echo(f"\n{render_profile(costs, read_bounds(loaded))}")
 
 
 def _npz(arrays: dict[str, Any]) -> bytes:

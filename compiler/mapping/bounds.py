@@ -34,6 +34,9 @@ from .replicate import Layer, Replication, pipelined, sequential, throughput
 
 _NS_PER_US = 1000.0
 
+TERMS = ("replication", "issue", "memory", "network")
+"""The terms of a bound, by name."""
+
 
 @dataclass(frozen=True)
 class Resources:
@@ -95,6 +98,11 @@ class Bound:
     def value(self) -> float:
         """The largest of the terms."""
         return max(self.replication, self.issue, self.memory, self.network)
+
+    @property
+    def term(self) -> str:
+        """The name of the largest term."""
+        return max(TERMS, key=lambda name: float(getattr(self, name)))
 
 
 def period_bound(layers: Sequence[Layer], chip: Resources, traffic: Traffic) -> Bound:

@@ -36,13 +36,15 @@ class Share:
 class Footprint:
     """What holding a product once takes: arrays, on so many cores, and the time of a window.
 
-    `start_time` is the time that the starts of a window take on the busiest of the cores.
+    `start_time` is the time that the starts of a window take on the busiest of the cores, and
+    `row_blocks` is in how many row blocks its weights must be cut, whatever the cores.
     """
 
     arrays: int
     cores: int
     window_time: float
     start_time: float = 0.0
+    row_blocks: int = 1
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from ..ir.types import TensorType
 from .encoding import BlockWeights, block_planes, code_of
 from .partition import ACCUMULATOR_LIMIT
 from .plan import MatrixPlan, Shard
+from .shares import Footprint
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,13 +32,15 @@ class TiledGraph:
 
     A product may lie on several groups of cores, which share its rows: `groups` has the plans of
     all, by result name, the one of its operator first. All hold the same weights in the same
-    rectangles, so that each computes what the operator says.
+    rectangles, so that each computes what the operator says. `footprints` says what holding each
+    product once takes; it is empty where nobody shares products out.
     """
 
     graph: Graph
     target: Target
     cores: Mapping[str, int]
     groups: Mapping[str, tuple[MatrixPlan, ...]] = field(default_factory=dict)
+    footprints: Mapping[str, Footprint] = field(default_factory=dict)
 
     @classmethod
     def of(cls, graph: Graph, target: Target) -> TiledGraph:

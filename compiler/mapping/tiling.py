@@ -60,7 +60,8 @@ def tile(
     """
     _check_cells(graph, target)
     cutters = _cutters(graph, target, options or TileOptions())
-    placer = _shared(graph, target, cutters, fits, sharing) if sharing else None
+    held = {n: footprint(cutter) for n, cutter in cutters.items()} if sharing else {}
+    placer = _shared(graph, target, cutters, held, fits, sharing) if sharing else None
     if placer is None:
         placer = _Placer(graph, target, cutters, fits, options or TileOptions(), {})
         placer.add_all()
@@ -75,18 +76,18 @@ def tile(
 
     cores = complete_cores(graph, placer.cores)
     groups = {name: several for name, several in plans.items() if len(several) > 1}
-    return TiledGraph(rebuild(graph, rule), target, cores, groups)
+    return TiledGraph(rebuild(graph, rule), target, cores, groups, held)
 
 
 def _shared(
     graph: Graph,
     target: Target,
     cutters: Mapping[str, Cutter],
+    footprints: Mapping[str, Footprint],
     fits: Fits | None,
     sharing: Sharing,
 ) -> _Placer | None:
     """Place products in groups and copies; None where not even few of them pack."""
-    footprints = {name: footprint(cutter) for name, cutter in cutters.items()}
     for part in _PARTS:
         room = Room(target.chip.cores, target.core.arrays, part)
         shares = sharing(graph, footprints, room)
@@ -107,14 +108,16 @@ def footprint(cutter: Cutter) -> Footprint:
     time = window_time(cutter.target, parts[0].cut.input_bits, widest)
     arrays = sum(len(taken[shape]) for shape in shapes)
     shared = max(max(counts.values(), default=1) for counts in taken.values())
-    starts = max(map(_row_blocks, parts)) if whole is None else sum(map(_row_blocks, parts))
-    cores, start_time = len(parts) if whole is None else 1, cutter.target.timing.t_start_ns
-    return Footprint(arrays, cores, time * shared, starts * start_time)
-
-
-def _row_blocks(part: Part) -> int:
-    """Row blocks of all diagonal blocks, each started by itself."""
-    return part.cut.row_block_count
+    row_blocks = [part.cut.row_block_count for part in parts]
+    starts = max(row_blocks) if whole is None else sum(row_blocks)
+    of_rows = {(p.span.c0, p.span.c1): count for p, count in zip(parts, row_blocks, strict=True)}
+    return Footprint(
+        arrays,
+        cores=len(parts) if whole is None else 1,
+        window_time=time * shared,
+        start_time=starts * cutter.target.timing.t_start_ns,
+        row_blocks=sum(of_rows.values()),
+    )
 
 
 def _taken(shapes: Sequence[Shape], target: Target) -> Counter[int]:

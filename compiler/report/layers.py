@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from ..driver import Compilation
 from ..mapping import LayerSummary, summary
+from ..mapping.bound_notes import ScheduleBounds
 from .host import HostShare, host_share
 
 
@@ -30,7 +31,7 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class Report:
-    """All layers, and the totals of the chip."""
+    """All layers, and the totals of the chip; `bounds` where rows stream."""
 
     target: str
     calibration: str
@@ -44,6 +45,7 @@ class Report:
     local_bytes: int
     host: HostShare
     notes: tuple[str, ...]
+    bounds: ScheduleBounds | None
 
 
 def report(compilation: Compilation) -> Report:
@@ -64,6 +66,7 @@ def report(compilation: Compilation) -> Report:
         local_bytes=max(compilation.schedule.peak.values(), default=0),
         host=host_share(compilation),
         notes=compilation.notes,
+        bounds=compilation.bounds,
     )
 
 

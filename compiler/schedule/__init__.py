@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .bound import schedule_bounds
 from .layout import Layout, plain_layout
 from .options import ScheduleMode
 from .schedule import memory_check, on_mesh, schedule
@@ -20,5 +21,6 @@ __all__ = [
     "on_mesh",
     "plain_layout",
     "schedule",
+    "schedule_bounds",
     "sharing",
 ]

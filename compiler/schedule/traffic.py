@@ -77,7 +77,7 @@ def _relabelled(tiled: TiledGraph, place: Callable[[int], int]) -> TiledGraph:
     graph: Graph = rebuild(tiled.graph, rule)
     cores: Mapping[str, int] = {name: place(core) for name, core in tiled.cores.items()}
     groups = {name: tuple(map(plan_at, plans)) for name, plans in tiled.groups.items()}
-    return TiledGraph(graph, tiled.target, cores, groups)
+    return TiledGraph(graph, tiled.target, cores, groups, tiled.footprints)
 
 
 def _moved(plan: MatrixPlan, place: Callable[[int], int]) -> MatrixPlan:
