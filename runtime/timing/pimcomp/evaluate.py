@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
+from imcc.isa.cost import CostModel
 from imcc.isa.fields import Role, Space
 from imcc.isa.instructions import (
     Barrier,
@@ -23,7 +24,6 @@ from imcc.isa.matrix import Matrix
 from imcc.isa.program import Program
 from imcc.isa.walk import Exchange, Operation, interleave
 
-from ..costs import CostModel
 from .clocks import Clocks, Rates, exchange
 from .slots import Slots
 
