@@ -162,6 +162,6 @@ def _probe(emitter: Emitter, task: Task) -> Iterator[ValueProbe]:
             continue
         walk = emitter.view(value, task.core).stream(logical_order(value.type.rank))
         pc = emitter.core(task.core).last_operation
-        block = blocks.get(value.name, Block(value.name, 0, 0))
+        block = blocks.get(value.name, Block(value.name))
         place = (task.core, pc, walk, value.type.shape)
-        yield ValueProbe(block.whole, *place, block.axis, block.start)
+        yield ValueProbe(block.whole, *place, block.axes, block.starts)

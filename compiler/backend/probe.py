@@ -12,7 +12,7 @@ class ValueProbe:
     """Where a value of the graph can be read: after the last run of instruction `pc` on `core`.
 
     `stream` walks it in the order of the ONNX tensor. Of a value that is made in parts there is
-    a probe for each: rows from `start` along `axis`.
+    a probe for each: what begins at `starts` along `axes`.
     """
 
     value: str
@@ -20,5 +20,5 @@ class ValueProbe:
     pc: int
     stream: StreamState
     shape: tuple[int, ...]
-    axis: int = 0
-    start: int = 0
+    axes: tuple[int, ...] = ()
+    starts: tuple[int, ...] = ()

@@ -8,7 +8,7 @@ Whether an accumulator can overflow does, a little, through the bias; compiling 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from imcc.isa import Target
 
@@ -272,7 +272,7 @@ def local_memory(tiled: TiledGraph, mode: ScheduleMode, problems: list[Diagnosti
     core = target.core.model_copy(update={"local_memory_kib": _LARGEST_MEMORY})
     roomy = target.model_copy(update={"core": core})
     try:
-        peaks = schedule(TiledGraph(tiled.graph, roomy, tiled.cores, tiled.groups), mode).peak
+        peaks = schedule(replace(tiled, target=roomy), mode).peak
     except CapacityError:  # more than any core can have
         problems.append(Diagnostic("IMC0500", first, help=("smaller feature maps",)))
         return None

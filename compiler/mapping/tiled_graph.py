@@ -32,14 +32,16 @@ class TiledGraph:
 
     A product may lie on several groups of cores, which share its rows: `groups` has the plans of
     all, by result name, the one of its operator first. All hold the same weights in the same
-    rectangles, so that each computes what the operator says. `footprints` says what holding each
-    product once takes; it is empty where nobody shares products out.
+    rectangles, so that each computes what the operator says. Where `strips` has more than one for
+    a product, group g makes the strip of columns g modulo that number. `footprints` says what
+    holding each product once takes; it is empty where nobody shares products out.
     """
 
     graph: Graph
     target: Target
     cores: Mapping[str, int]
     groups: Mapping[str, tuple[MatrixPlan, ...]] = field(default_factory=dict)
+    strips: Mapping[str, int] = field(default_factory=dict)
     footprints: Mapping[str, Footprint] = field(default_factory=dict)
 
     @classmethod

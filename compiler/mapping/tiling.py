@@ -36,6 +36,7 @@ _ADVICE = (
 _PARTS = (1.0, 0.9, 0.8, 0.65, 0.5)
 
 _FAR = 3  # operations between what lies on one core, while there are empty ones
+_NEAR = 6  # operations between what lies on one core, while any has room
 
 Fits = Callable[[int, tuple[Node, ...]], bool]
 Sharing = Callable[[Graph, Mapping[str, Footprint], Room], Mapping[str, Share]]
@@ -76,7 +77,8 @@ def tile(
 
     cores = complete_cores(graph, placer.cores)
     groups = {name: several for name, several in plans.items() if len(several) > 1}
-    return TiledGraph(rebuild(graph, rule), target, cores, groups, held)
+    strips = {name: placer.strips(name) for name in groups}
+    return TiledGraph(rebuild(graph, rule), target, cores, groups, strips, held)
 
 
 def _shared(
@@ -185,6 +187,8 @@ class _Placer:
         self._nodes: dict[int, list[Node]] = {}
         self._loads: dict[int, float] = {}
         self._since: dict[int, int] = {}  # the first operation on each core
+        self._load = 0.0  # of the group that is placed
+        self._slowest = max((share.load for share in shares.values()), default=0.0)
         self._index = 0
 
     def add_all(self) -> None:
@@ -192,6 +196,10 @@ class _Placer:
         for index, node in enumerate(self._graph.nodes):
             self._index = index
             self.add(node)
+
+    def strips(self, name: str) -> int:
+        """In how many strips of columns the groups of a product make its result."""
+        return self._shares.get(name, Share()).strips
 
     def has_room(self) -> bool:
         """Whether the chip has as many cores as were filled."""
@@ -233,11 +241,13 @@ class _Placer:
         self, node: Node, cutter: Cutter, whole: Sequence[Part] | None, share: Share
     ) -> MatrixPlan:
         """One group of cores that holds all of a product."""
+        self._load = share.load
         shards = None if whole is None else self._placed(node, whole, share.copies)
         if shards is None:
             shards = self._spread_out(node, cutter.pieces())
         home = shards[0].core
-        self._loads[home] = self._loads.get(home, 0.0) + share.load
+        for core in {shard.core for shard in shards}:
+            self._loads[core] = self._loads.get(core, 0.0) + share.load
         return MatrixPlan(home, shards)
 
     def _placed(
@@ -295,8 +305,12 @@ class _Placer:
         yield from sorted(room, key=self._distance)
         yield max(cores, self._last + 1)
 
-    def _distance(self, core: int) -> tuple[float, float, int]:
-        """How little a core suits the node to be placed: time between its work, load, number.
+    def _distance(self, core: int) -> tuple[float, float, float, float, int]:
+        """How little a core suits the node to be placed.
+
+        First counts whether its work lies far apart, then by how much it would be slower than the
+        slowest product, as a core does one thing after the other; then how far its work lies
+        apart, its load, and its number.
 
         Groups of one product are to work side by side: another core is better than the same.
         """
@@ -304,7 +318,9 @@ class _Placer:
         gap = _FAR if first is None else float(self._index - first)
         if gap == 0:
             gap = _FAR + 0.5
-        return gap, self._loads.get(core, 0.0), core
+        load = self._loads.get(core, 0.0)
+        late = max(0.0, load + self._load - self._slowest)
+        return max(0.0, gap - _NEAR), late, gap, load, core
 
     def _welcome(self, core: int, node: Node) -> bool:
         """Whether a core may take a node as far as memory and `spread` go."""

@@ -9,12 +9,12 @@ from imcc.isa import Target
 
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
+from ..mapping.shares import MOST_RUNS
 from .allocate import aligned
 from .layout import ELEMENTS
 from .row_ranges import part_of, row_axis, runs, runs_of
 from .running import Running, running
 from .scratch import requests
-from .stream_rows import MOST_RUNS
 from .window import border_of, bordered
 
 
@@ -70,15 +70,15 @@ def _sizes(graph: Graph, node: Node, axes: dict[str, int | None]) -> tuple[int, 
     cut = runs_of(node, axis, MOST_RUNS)
     middle = cut[len(cut) // 2]
     held += _bytes(node.result) * (middle[1] - middle[0]) // extent
-    for index, need in enumerate(part_of(node, axis, middle).needs):
+    for index, need in enumerate(part_of(node, {axis: middle}).needs):
         value = node.operands[index]
         if graph.constant(value) is not None:
             continue
         border = border_of(node, index)
         size = bordered(value.type, border).size if value.type.dtype in ELEMENTS else 0
-        if need is not None:
-            rows = value.type.shape[need.axis] + border.before[need.axis] + border.after[need.axis]
-            size = size * (need.stop - need.start) // rows
+        for own, (start, stop) in need.items():
+            rows = value.type.shape[own] + border.before[own] + border.after[own]
+            size = size * (stop - start) // rows
         held += aligned(size)
     return held, scratch
 

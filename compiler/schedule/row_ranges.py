@@ -1,13 +1,15 @@
-"""Which rows of its operands an operation needs for some rows of its result.
+"""Which part of its operands an operation needs for a part of its result.
 
-An operation on a range of rows is a smaller operation of the same kind: the same operator with
+An operation on a run of rows is a smaller operation of the same kind: the same operator with
 other padding at the edges, on operands that have fewer rows. Rows are indices of one axis, along
-which results do not depend on each other but for windows that reach over neighbouring rows.
+which results do not depend on each other but for windows that reach over neighbouring rows. What
+can be cut in rows along the first axis of a map can mostly be cut in strips of columns as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
@@ -27,24 +29,19 @@ from ..ir.ops.quantized_select import QMaximum, QMinimum, QSelect
 from ..ir.ops.rows import Span
 from ..ir.ops.shape import Expand, Pad, Reshape, Slice, Transpose
 from ..ir.ops.tiled import Tiled
+from .parts import COLUMNS
 from .window import product_of, window_of
 
-
-@dataclass(frozen=True)
-class Need:
-    """Rows [start, stop) along an axis of an operand."""
-
-    axis: int
-    start: int
-    stop: int
+Need = Mapping[int, Span]
+"""What is needed of an operand along some axes; along the others all is."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """An operation on some rows: its operator, and what it needs of each operand (None: all)."""
+    """An operation on some rows: its operator, and what it needs of each operand."""
 
     op: Op
-    needs: tuple[Need | None, ...]
+    needs: tuple[Need, ...]
 
 
 Axes = Sequence[int | None]  # along which axis the rows of each operand are made
@@ -56,12 +53,14 @@ class RowRule:
 
     ``axis(node, axes)`` is the axis of the result, None where it is made as a whole;
     ``part(node, axis, span)`` is the operation on the rows of `span`, which begins and ends at
-    multiples of ``grain(node, axis)``, or at the end of the result.
+    multiples of ``grain(node, axis)``, or at the end of the result. ``strips(node)`` says whether
+    it can be cut along the columns of a map too.
     """
 
     axis: Callable[[Node, Axes], int | None]
     part: Callable[[Node, int, Span], Part]
     grain: Callable[[Node, int], int]
+    strips: Callable[[Node], bool]
 
 
 RULES: dict[type[Op], RowRule] = {}
@@ -78,9 +77,52 @@ def row_axis(node: Node, axes: Axes) -> int | None:
     return axis if axis is not None and node.result.type.shape[axis] > 1 else None
 
 
-def part_of(node: Node, axis: int, span: Span) -> Part:
-    """The operation on rows [start, stop) of its result along `axis`."""
-    return RULES[type(product_of(node.op))].part(node, axis, span)
+def part_of(node: Node, box: Mapping[int, Span]) -> Part:
+    """The operation on the part of its result that has the span of `box` along each of its axes."""
+    rule, op = RULES[type(product_of(node.op))], node.op
+    needs: list[dict[int, Span]] = [{} for _ in node.operands]
+    for axis, span in box.items():
+        part = rule.part(replace(node, op=op), axis, span)
+        op = part.op
+        for need, more in zip(needs, part.needs, strict=True):
+            need.update(more)
+    return Part(op, tuple(needs))
+
+
+def has_strips(node: Node, axis: int) -> bool:
+    """Whether a node that is cut in rows along `axis` can be cut in strips of columns too."""
+    rule = RULES[type(product_of(node.op))]
+    return axis + 1 == COLUMNS == node.result.type.rank - 1 and rule.strips(node)
+
+
+def strips_of(columns: int, most: int) -> tuple[Span, ...]:
+    """At most so many strips of columns, of equal width but the last."""
+    return runs(columns, most)
+
+
+def runs_behind(
+    node: Node, axis: int, source: int, edges: Sequence[int], most: int
+) -> tuple[Span, ...]:
+    """Runs of rows of the result that end as soon as they can.
+
+    Operand 0 is made in runs along axis `source` that end at `edges`; with each of them go the
+    rows that need nothing behind it. Where these are more than `most` runs, several go together,
+    and longer runs than so many would have are cut.
+    """
+    rule, rows = RULES[type(product_of(node.op))], node.result.type.shape[axis]
+    if rule.grain(node, axis) > 1:
+        return runs_of(node, axis, most)
+    ends = [rule.part(node, axis, (row, row + 1)).needs[0].get(source) for row in range(rows)]
+    if None in ends:
+        return runs_of(node, axis, most)
+    stops = [end[1] for end in ends if end is not None]
+    found = sorted({bisect_right(stops, edge) for edge in edges} - {0, rows})
+    several = -(-(len(found) + 1) // most)
+    return tuple(
+        (start + a, start + b)
+        for start, stop in pairwise([0, *found[several - 1 :: several], rows])
+        for a, b in runs(stop - start, -(-(stop - start) * most // rows))
+    )
 
 
 def runs_of(node: Node, axis: int, most: int) -> tuple[Span, ...]:
@@ -100,14 +142,23 @@ def _single(node: Node, axis: int) -> int:
     return 1
 
 
+def _never(node: Node) -> bool:
+    return False
+
+
+def _always(node: Node) -> bool:
+    return True
+
+
 def _cut(
     axis: Callable[[Node, Axes], int | None],
     *ops: type[Op],
     grain: Callable[[Node, int], int] = _single,
+    strips: Callable[[Node], bool] = _never,
 ) -> Callable[[_P], _P]:
     def register(part: _P) -> _P:
         for op in ops:
-            RULES[op] = RowRule(axis, part, grain)
+            RULES[op] = RowRule(axis, part, grain, strips)
         return part
 
     return register
@@ -115,14 +166,22 @@ def _cut(
 
 def _spatial(node: Node, axes: Axes) -> int | None:
     """The first spatial axis of windows that never lie in the padding alone."""
-    window = window_of(node)
+    return 2 if _meets_input(node, 0) else None
+
+
+def _meets_input(node: Node, spatial: int) -> bool:
+    """Whether every window has elements of the input along a spatial axis."""
+    window, op = window_of(node), product_of(node.op)
     assert window is not None
-    op = product_of(node.op)
     if isinstance(op, QAveragePool) and op.ceil:
-        return None  # what sticks out counts neither as element nor as padding
-    span = (window.kernel[0] - 1) * window.dilations[0] + 1
-    after = _pads(op)[len(window.kernel)]
-    return 2 if window.before[0] < span and after < span else None
+        return False  # what sticks out counts neither as element nor as padding
+    span = (window.kernel[spatial] - 1) * window.dilations[spatial] + 1
+    after = _pads(op)[len(window.kernel) + spatial]
+    return window.before[spatial] < span and after < span
+
+
+def _columns_meet_input(node: Node) -> bool:
+    return _meets_input(node, 1)
 
 
 def _pads(op: Op) -> tuple[int, ...]:
@@ -130,25 +189,25 @@ def _pads(op: Op) -> tuple[int, ...]:
     return op.pads
 
 
-@_cut(_spatial, QConv, MaxPool, QAveragePool)
+@_cut(_spatial, QConv, MaxPool, QAveragePool, strips=_columns_meet_input)
 def _windows(node: Node, axis: int, span: Span) -> Part:
     """The rows under the windows; padding stays where windows reach over the edge."""
-    window, op = window_of(node), product_of(node.op)
+    window, op, spatial = window_of(node), product_of(node.op), axis - 2
     assert window is not None
-    extent = node.operands[0].type.shape[axis]
-    reach = (window.kernel[0] - 1) * window.dilations[0] + 1
-    first = span[0] * window.strides[0] - window.before[0]
-    last = (span[1] - 1) * window.strides[0] + reach - window.before[0]
+    extent, stride = node.operands[0].type.shape[axis], window.strides[spatial]
+    reach = (window.kernel[spatial] - 1) * window.dilations[spatial] + 1
+    first = span[0] * stride - window.before[spatial]
+    last = (span[1] - 1) * stride + reach - window.before[spatial]
     start, stop = max(first, 0), min(last, extent)
-    pads, count = list(_pads(op)), len(window.kernel)
-    pads[0], pads[count] = start - first, last - stop
+    pads = list(_pads(op))
+    pads[spatial], pads[len(window.kernel) + spatial] = start - first, last - stop
     assert isinstance(op, QConv | MaxPool | QAveragePool)
     smaller: Op = replace(op, pads=tuple(pads))
     if isinstance(node.op, Tiled):
         assert isinstance(smaller, QConv)
         smaller = Tiled(smaller, node.op.plan)
-    others = [None] * (len(node.operands) - 1)
-    return Part(smaller, (Need(axis, start, stop), *others))
+    others: list[Need] = [{} for _ in node.operands[1:]]
+    return Part(smaller, ({axis: (start, stop)}, *others))
 
 
 def _tokens(node: Node, axes: Axes) -> int | None:
@@ -157,7 +216,7 @@ def _tokens(node: Node, axes: Axes) -> int | None:
 
 @_cut(_tokens, QMatMul)
 def _product(node: Node, axis: int, span: Span) -> Part:
-    return Part(node.op, (Need(axis, *span), None, None))
+    return Part(node.op, ({axis: span}, {}, {}))
 
 
 def _aligned(node: Node, axes: Axes) -> int | None:
@@ -172,15 +231,15 @@ def _aligned(node: Node, axes: Axes) -> int | None:
     return None
 
 
-def _same_rows(node: Node, operand: Value, axis: int, span: Span) -> Need | None:
-    """Rows of an operand that broadcasts to the result; None where it repeats along the rows."""
+def _same_rows(node: Node, operand: Value, axis: int, span: Span) -> Need:
+    """Rows of an operand that broadcasts to the result; all where it repeats along the rows."""
     own = axis - node.result.type.rank + operand.type.rank
     if own < 0 or operand.type.shape[own] == 1:
-        return None
-    return Need(own, *span)
+        return {}
+    return {own: span}
 
 
-@_cut(_aligned, QAdd, QMul, QDiv, QUnary, QMaximum, QMinimum, QSelect)
+@_cut(_aligned, QAdd, QMul, QDiv, QUnary, QMaximum, QMinimum, QSelect, strips=_always)
 def _elementwise(node: Node, axis: int, span: Span) -> Part:
     needs = tuple(_same_rows(node, operand, axis, span) for operand in node.operands)
     return Part(node.op, needs)
@@ -192,9 +251,14 @@ def _not_joined(node: Node, axes: Axes) -> int | None:
     return None if axis == node.op.axis else axis
 
 
-@_cut(_not_joined, QConcat)
+def _columns_not_joined(node: Node) -> bool:
+    assert isinstance(node.op, QConcat)
+    return node.op.axis != COLUMNS
+
+
+@_cut(_not_joined, QConcat, strips=_columns_not_joined)
 def _joined(node: Node, axis: int, span: Span) -> Part:
-    return Part(node.op, tuple(Need(axis, *span) for _ in node.operands))
+    return Part(node.op, tuple({axis: span} for _ in node.operands))
 
 
 def _not_normalized(node: Node, axes: Axes) -> int | None:
@@ -224,7 +288,7 @@ def _reduced(node: Node, axis: int, span: Span) -> Part:
     assert isinstance(op, QReduceMax | QReduceSum)
     rank = node.operands[0].type.rank
     left = list(range(rank)) if op.keep else [a for a in range(rank) if a not in op.axes]
-    return Part(op, (Need(left[axis], *span),))
+    return Part(op, ({left[axis]: span},))
 
 
 def _permuted(node: Node, axes: Axes) -> int | None:
@@ -235,7 +299,7 @@ def _permuted(node: Node, axes: Axes) -> int | None:
 @_cut(_permuted, Transpose)
 def _transposed(node: Node, axis: int, span: Span) -> Part:
     assert isinstance(node.op, Transpose)
-    return Part(node.op, (Need(node.op.perm[axis], *span),))
+    return Part(node.op, ({node.op.perm[axis]: span},))
 
 
 def _rows_of_a(node: Node, axes: Axes) -> int | None:
@@ -244,7 +308,7 @@ def _rows_of_a(node: Node, axes: Axes) -> int | None:
 
 @_cut(_rows_of_a, QDot)
 def _dot(node: Node, axis: int, span: Span) -> Part:
-    return Part(node.op, (Need(axis, *span), None))
+    return Part(node.op, ({axis: span}, {}))
 
 
 def _same_place(shape: Sequence[int], axis: int, other: Sequence[int]) -> int | None:
@@ -283,7 +347,7 @@ def _reshaped(node: Node, axis: int, span: Span) -> Part:
     assert place is not None
     start, stop = (edge * old[place] // new[axis] for edge in span)
     shape = (*new[:axis], span[1] - span[0], *new[axis + 1 :])
-    return Part(Reshape(shape), (Need(place, start, stop),))
+    return Part(Reshape(shape), ({place: (start, stop)},))
 
 
 def _not_repeated(node: Node, axes: Axes) -> int | None:
@@ -295,7 +359,7 @@ def _not_repeated(node: Node, axes: Axes) -> int | None:
 def _expanded(node: Node, axis: int, span: Span) -> Part:
     shape = node.result.type.shape
     part = Expand((*shape[:axis], span[1] - span[0], *shape[axis + 1 :]))
-    return Part(part, (Need(axis, *span),))
+    return Part(part, ({axis: span},))
 
 
 def _forward(node: Node, axes: Axes) -> int | None:
@@ -313,7 +377,7 @@ def _sliced(node: Node, axis: int, span: Span) -> Part:
     starts, ends = list(op.starts), list(op.ends)
     starts[axis], ends[axis] = 0, stop + 1 - start
     part = replace(op, starts=tuple(starts), ends=tuple(ends))
-    return Part(part, (Need(axis, start, stop + 1),))
+    return Part(part, ({axis: (start, stop + 1)},))
 
 
 def _untouched(node: Node, axes: Axes) -> int | None:
@@ -331,4 +395,4 @@ def _untouched(node: Node, axes: Axes) -> int | None:
 
 @_cut(_untouched, Pad, Gather)
 def _other_axes(node: Node, axis: int, span: Span) -> Part:
-    return Part(node.op, (Need(axis, *span), *(None for _ in node.operands[1:])))
+    return Part(node.op, ({axis: span}, *({} for _ in node.operands[1:])))

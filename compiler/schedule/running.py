@@ -32,6 +32,12 @@ class Running:
     adds: bool
     last: Op
 
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes that are reduced."""
+        assert isinstance(self.part, PartialSum | QReduceMax)
+        return self.part.axes
+
 
 def running(node: Node, axes: Sequence[int | None]) -> Running | None:
     """How the runs of operand 0 are taken in; None if their rows are not what is reduced.
@@ -55,7 +61,7 @@ def running(node: Node, axes: Sequence[int | None]) -> Running | None:
             found = _largest(op)
         case MaxPool() as op if _is_whole(op, x) and x.dtype in (DType.U8, DType.I8):
             found = _largest(QReduceMax(tuple(range(2, x.rank))))
-    reduces = found is not None and axes[0] in _axes(found.part)
+    reduces = found is not None and axes[0] in found.axes
     return found if reduces else None
 
 
@@ -81,11 +87,6 @@ def _is_whole(op: MaxPool | QAveragePool, x: TensorType) -> bool:
 
 def _places(op: MaxPool | QAveragePool, x: TensorType) -> int:
     return int(np.prod(op.windows.output(x.shape[2:])))
-
-
-def _axes(part: Op) -> tuple[int, ...]:
-    assert isinstance(part, PartialSum | QReduceMax)
-    return part.axes
 
 
 def _zero_point(x: TensorType) -> int:

@@ -13,7 +13,17 @@ from ..ir.graph import Graph, Node, Value
 from ..ir.ops.rows import Rows
 from ..ir.ops.tiled import Tiled
 from ..mapping.tiled_graph import TiledGraph
-from .allocate import AliveOnCore, Interval, Placed, aligned, allocate, fit, largest_gap, peak
+from .allocate import (
+    AliveOnCore,
+    Interval,
+    Placed,
+    aligned,
+    allocate,
+    allocate_apart,
+    fit,
+    largest_gap,
+    peak,
+)
 from .jobs import jobs
 from .layout import ELEMENTS
 from .options import ScheduleMode
@@ -52,7 +62,7 @@ def schedule(tiled: TiledGraph, mode: ScheduleMode = ScheduleMode.LAYERS) -> Sch
         asked = _all_requests(plan)
         graph, replicas = plan.streamed.graph, plan.residence.replicas
         sliding = chains(graph, plan.streamed.cores, replicas)
-        placed = _allocate_all(sliding, asked)
+        placed = _allocate_all(sliding, asked, tiled.target, mode)
         peaks = {core: peak(p) for core, p in placed.items()}
         if max(peaks.values(), default=0) <= limit:
             break
@@ -230,9 +240,14 @@ def _padded(node: Node, site: Site, residence: Residence) -> tuple[Request, ...]
     return tuple(asked)
 
 
-def _allocate_all(sliding: Sequence[Chain], asked: Asked) -> dict[int, tuple[Placed, ...]]:
+def _allocate_all(
+    sliding: Sequence[Chain], asked: Asked, target: Target, mode: ScheduleMode
+) -> dict[int, tuple[Placed, ...]]:
     """Addresses for all tensors and, with bands of one row, all working memory, by core."""
-    return {core: allocate(items) for core, items in _intervals(sliding, asked).items()}
+    intervals, limit = _intervals(sliding, asked), target.core.local_memory_bytes
+    if mode is ScheduleMode.LAYERS:
+        return {core: allocate(items) for core, items in intervals.items()}
+    return {core: allocate_apart(items, limit) for core, items in intervals.items()}
 
 
 def _intervals(sliding: Sequence[Chain], asked: Asked) -> dict[int, list[Interval]]:

@@ -12,9 +12,10 @@ from ..mapping.tiling import Sharing
 from .jobs import vector_time
 from .options import ScheduleMode
 from .room import row_axes
-from .row_ranges import runs
+from .row_ranges import has_strips
 from .scratch import windows_per_row
-from .stream_rows import MOST_RUNS
+
+_FILL = {ScheduleMode.LATENCY: 2, ScheduleMode.THROUGHPUT: 1}
 
 
 def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
@@ -31,7 +32,7 @@ def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
             for node in graph.nodes
             if node.results[0].name in footprints
         ]
-        return choose_shares(demands, room)
+        return choose_shares(demands, room, _FILL[mode])
 
     return shares
 
@@ -39,7 +40,6 @@ def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
 def _demand(node: Node, footprint: Footprint, axis: int | None, target: Target) -> Demand:
     result = node.result
     rows = 1 if axis is None else result.type.shape[axis]
-    cut = runs(rows, MOST_RUNS)
-    windows = windows_per_row(node) * (cut[0][1] - cut[0][0])
-    work = vector_time(node, result.type.size, target) / len(cut)
-    return Demand(result.name, footprint, len(cut), windows, work)
+    windows, work = windows_per_row(node), vector_time(node, result.type.size, target)
+    columns = axis is not None and has_strips(node, axis)
+    return Demand(result.name, footprint, rows, windows, work, columns)

@@ -91,8 +91,9 @@ def _continued(node: Node, core: int, replicas: Mapping[Key, Replica]) -> tuple[
     if old is None or new is None or old.last != new.first or len(node.operands) == 1:
         return None
     assert isinstance(node.op, Rows)
-    same = old.border.fill == new.border.fill or old.border.empty
-    return (before, behind) if same and _same_frame(old.layout, new.layout, node.op.axis) else None
+    if any(node.op.places[0]) or not (old.border.fill == new.border.fill or old.border.empty):
+        return None
+    return (before, behind) if _same_frame(old.layout, new.layout, node.op.axes[0]) else None
 
 
 def _same_frame(old: Layout, new: Layout, axis: int) -> bool:

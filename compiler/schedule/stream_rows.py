@@ -9,32 +9,33 @@ every graph: an order, an address for every value, instructions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 
 from ..ir.builder import GraphBuilder
 from ..ir.graph import Graph, Node, Value
 from ..ir.op import Op
 from ..ir.ops.partial_sums import AddSums
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
-from ..ir.ops.rows import Rows, Span
+from ..ir.ops.rows import Box, Rows, Span
 from ..ir.ops.tiled import Tiled
-from ..mapping.plan import MatrixPlan
+from ..mapping.shares import MOST_RUNS, most_runs
 from ..mapping.tiled_graph import TiledGraph
-from .row_ranges import Need, part_of, row_axis, runs_of
+from .parts import COLUMNS, Parts, full_box, shifted, starts, volume
+from .row_ranges import Need, has_strips, part_of, row_axis, runs_behind, runs_of, strips_of
 from .running import Running, running
 
-MOST_RUNS = 56  # of rows of an operation
 _LEAST_AXES = 3  # an input of fewer axes has no rows
 
 
 @dataclass(frozen=True)
 class Block:
-    """Rows [start, ...) of value `whole` along `axis`."""
+    """The part of value `whole` that begins at `starts` along `axes`."""
 
     whole: str
-    axis: int
-    start: int
+    axes: tuple[int, ...] = ()
+    starts: tuple[int, ...] = ()
 
 
 def whole_of(blocks: Mapping[str, Block], node: Node) -> str:
@@ -74,23 +75,6 @@ def stream_rows(tiled: TiledGraph, rows: int = MOST_RUNS, *, follow: bool = True
     return Streamed(graph, splitter.cores, splitter.blocks)
 
 
-@dataclass(frozen=True)
-class _Parts:
-    """A value in parts: their rows along an axis, and the values that hold them."""
-
-    axis: int
-    spans: tuple[Span, ...]
-    values: tuple[Value, ...]
-
-    def over(self, start: int, stop: int) -> list[tuple[Value, Span, Span]]:
-        """The parts that rows [start, stop) lie in: value, its rows, and those that are meant."""
-        return [
-            (value, span, (max(start, span[0]), min(stop, span[1])))
-            for value, span in zip(self.values, self.spans, strict=True)
-            if span[0] < stop and start < span[1]
-        ]
-
-
 class _Splitter:
     """The new graph while it is built."""
 
@@ -105,10 +89,10 @@ class _Splitter:
         self._whole = {
             value.name: self._builder.input(value.name, value.type) for value in tiled.graph.inputs
         }
-        self._parts: dict[str, _Parts] = {}
+        self._parts: dict[str, Parts] = {}
         self._global: set[str] = set()  # values that the host has put in global memory
-        self._assembled: dict[tuple[str, int, int, Span], Value] = {}
-        self._last: dict[tuple[str, int, int], tuple[Span, Value]] = {}
+        self._assembled: dict[tuple[str, tuple[int, ...], int, Box], Value] = {}
+        self._last: dict[tuple[str, tuple[int, ...], int, Box], tuple[Span, Value]] = {}
 
     def finish(self) -> Graph:
         """The graph; outputs are whole, under their old names."""
@@ -132,7 +116,7 @@ class _Splitter:
 
     def _axis(self, value: Value) -> int | None:
         parts = self._parts.get(value.name)
-        return parts.axis if parts else None
+        return parts.axes[0] if parts else None
 
     def _add_output(self, node: Node) -> None:
         """What leaves the chip is put together in global memory."""
@@ -142,8 +126,7 @@ class _Splitter:
             self._add_whole(node)
             return
         core = self.cores[parts.values[0].name]
-        joined = self._join(value, Need(parts.axis, 0, value.type.shape[parts.axis]), core)
-        self._take(node, (joined,), core)
+        self._take(node, (self._join(value, parts.axes, parts.box(value, {}), core),), core)
 
     def _add_whole(self, node: Node) -> None:
         core = self._tiled.core_of(node)
@@ -159,15 +142,45 @@ class _Splitter:
         self.cores.update((value.name, core) for value in made)
 
     def _add_parts(self, node: Node, axis: int) -> None:
-        spans = runs_of(node, axis, self._rows)
-        values = tuple(self._add_part(node, axis, index, span) for index, span in enumerate(spans))
-        self._parts[node.result.name] = _Parts(axis, spans, values)
+        strips = self._strips(node, axis)
+        runs = self._runs(node, axis, len(strips) if strips else 1)
+        axes = (axis, COLUMNS) if strips else (axis,)
+        cuts = (runs, strips) if strips else (runs,)
+        values = tuple(
+            self._add_part(node, dict(zip(axes, box, strict=True)), self._group(node, index))
+            for index, box in enumerate(product(*cuts))
+        )
+        self._parts[node.result.name] = Parts(axes, cuts, values)
+
+    def _runs(self, node: Node, axis: int, strips: int) -> tuple[Span, ...]:
+        """As soon as a run of the first operand is there, there is one of the result."""
+        most = min(self._rows, most_runs(strips))
+        parts = self._parts.get(node.operands[0].name)
+        if parts is None:
+            return runs_of(node, axis, most)
+        return runs_behind(node, axis, parts.axes[0], [stop for _, stop in parts.rows], most)
+
+    def _strips(self, node: Node, axis: int) -> tuple[Span, ...] | None:
+        """Strips of columns: of a product as it is mapped, else as of what it reads."""
+        if not has_strips(node, axis):
+            return None
+        columns = node.result.type.shape[COLUMNS]
+        if isinstance(node.op, Tiled):
+            count = self._tiled.strips.get(node.result.name, 1)
+            return strips_of(columns, count) if count > 1 else None
+        for operand in node.operands:
+            parts = self._parts.get(operand.name)
+            if parts is not None and parts.strips:
+                if operand.type.shape[COLUMNS] == columns:
+                    return parts.strips
+                return strips_of(columns, len(parts.strips))
+        return None
 
     def _add_reduction(self, node: Node, reduction: Running) -> None:
         """Each run is reduced where it is; what comes of it goes to the core of the result."""
         name, core = node.result.name, self._tiled.core_of(node)
         before: Value | None = None
-        for index, run in enumerate(self._parts[node.operands[0].name].values):
+        for index, run in enumerate(self._reducible(node.operands[0], reduction)):
             part = self._reduced(
                 node, reduction.part, (run,), f"{name}@{index}", self.cores[run.name]
             )
@@ -180,6 +193,16 @@ class _Splitter:
         assert before is not None
         self._take(replace(node, op=reduction.last), (before,), core)
 
+    def _reducible(self, value: Value, reduction: Running) -> Iterator[Value]:
+        """The parts of a value, with all columns where these are not reduced."""
+        parts = self._parts[value.name]
+        if not parts.strips or COLUMNS in reduction.axes:
+            yield from parts.values
+            return
+        for index, run in enumerate(parts.rows):
+            core = self.cores[parts.values[index * len(parts.strips)].name]
+            yield self._join(value, parts.axes, parts.box(value, {parts.axes[0]: run}), core)
+
     def _reduced(
         self, node: Node, op: Op, operands: Sequence[Value], name: str, core: int
     ) -> Value:
@@ -189,116 +212,124 @@ class _Splitter:
 
     def _largest(self, node: Node, op: Op, operands: Sequence[Value], name: str) -> Value:
         """The largest codes of two tensors, as rows of one."""
-        core, axis = self._tiled.core_of(node), self._parts[node.operands[0].name].axis
-        rows = Rows(axis, ((0, 1), (0, 1)))
+        core, axis = self._tiled.core_of(node), self._parts[node.operands[0].name].axes[0]
+        rows = Rows.along(axis, ((0, 1), (0, 1)))
         both = self._reduced(node, rows, operands, f"{name} both", core)
         return self._reduced(node, op, (both,), name, core)
 
-    def _add_part(self, node: Node, axis: int, index: int, span: Span) -> Value:
-        part = part_of(node, axis, span)
-        core, op = self._core(node, part.needs, index), part.op
+    def _add_part(self, node: Node, box: Mapping[int, Span], group: int) -> Value:
+        part = part_of(node, box)
+        core, op = self._core(node, part.needs, group), part.op
         if isinstance(op, Tiled):
-            op = Tiled(op.product, self._plan(node, index))
+            op = Tiled(op.product, self._tiled.plans(node)[group])
         operands = [
-            self._complete(operand, core) if need is None else self._some(operand, need, core)
+            self._some(operand, need, core)
             for operand, need in zip(node.operands, part.needs, strict=True)
         ]
-        name = f"{node.result.name}@{span[0]}"
+        origin = tuple(start for start, _ in box.values())
+        name = f"{node.result.name}@{','.join(map(str, origin))}"
         value = self._builder.add(op, operands, name, node.origin)
         self.cores[value.name] = core
-        self.blocks[value.name] = Block(node.result.name, axis, span[0])
+        self.blocks[value.name] = Block(node.result.name, tuple(box), origin)
         return value
 
-    def _plan(self, node: Node, index: int) -> MatrixPlan:
-        """Groups take the runs of rows in turn."""
-        plans = self._tiled.plans(node)
-        return plans[index % len(plans)]
+    def _group(self, node: Node, index: int) -> int:
+        """Groups take the parts in turn; there are as many as strips, or a multiple of that."""
+        return index % len(self._tiled.plans(node)) if isinstance(node.op, Tiled) else 0
 
-    def _core(self, node: Node, needs: Sequence[Need | None], index: int) -> int:
+    def _core(self, node: Node, needs: Sequence[Need], group: int) -> int:
         """A product runs where its weights are, all else where its rows are, or where it lies."""
         if isinstance(node.op, Tiled):
-            return self._plan(node, index).home
+            return self._tiled.plans(node)[group].home
         if not self._follow:
             return self._tiled.core_of(node)
         for operand, need in zip(node.operands, needs, strict=True):
             parts = self._parts.get(operand.name)
-            if parts and need and parts.axis == need.axis:
-                found = parts.over(need.start, need.stop)
-                return self.cores[found[len(found) // 2][0].name]
+            if parts and need and set(need) <= set(parts.axes):
+                found = parts.over(parts.box(operand, need))
+                most, _, _ = max(found, key=lambda part: volume(part[2]))
+                return self.cores[most.name]
         return self._tiled.core_of(node)
 
     def _complete(self, value: Value, core: int) -> Value:
         """A value as a whole, on a core."""
-        parts, axis = self._parts.get(value.name), _first_axis(value)
+        parts = self._parts.get(value.name)
         if parts is not None:
-            return self._join(value, Need(parts.axis, 0, value.type.shape[parts.axis]), core)
+            return self._join(value, parts.axes, parts.box(value, {}), core)
         if value.name in self._global:
-            return self._join(value, Need(axis, 0, value.type.shape[axis]), core)
+            axes = (_first_axis(value),)
+            return self._join(value, axes, full_box(value, axes, {}), core)
         return self._plain(value)
 
     def _some(self, value: Value, need: Need, core: int) -> Value:
-        """Rows of a value, on a core."""
-        array = self._old.constant(value)
-        if array is not None:
-            return self._constant_rows(value, need)
+        """A part of a value, on a core."""
+        if self._old.constant(value) is not None:
+            return self._constant_part(value, need)
         parts = self._parts.get(value.name)
-        if parts is not None and parts.axis == need.axis:
-            for part, span in zip(parts.values, parts.spans, strict=True):
-                if span == (need.start, need.stop) and self.cores[part.name] == core:
+        if parts is not None and set(need) <= set(parts.axes):
+            wanted = parts.box(value, need)
+            for part, box in parts.boxes():
+                if box == wanted and self.cores[part.name] == core:
                     return part
-        elif (need.start, need.stop) == (0, value.type.shape[need.axis]):
+            return self._join(value, parts.axes, wanted, core)
+        axes = tuple(sorted(need))
+        box = full_box(value, axes, need)
+        if box == full_box(value, axes, {}):
             return self._complete(value, core)
-        return self._join(value, need, core)
+        return self._join(value, axes, box, core)
 
-    def _constant_rows(self, value: Value, need: Need) -> Value:
-        name = f"{value.name}@{need.axis}@{need.start}@{need.stop}"
+    def _constant_part(self, value: Value, need: Need) -> Value:
+        if not need:
+            return self._plain(value)
+        name = "@".join([value.name, *(f"{axis}:{a}:{b}" for axis, (a, b) in need.items())])
         if name not in self._whole:
-            index = (slice(None),) * need.axis + (slice(need.start, need.stop),)
-            rows = self._old.constants[value.name][index]
-            self._whole[name] = self._builder.constant(rows, name, value.type.quant)
+            rank = value.type.rank
+            index = tuple(slice(*need.get(axis, (None,))) for axis in range(rank))
+            part = self._old.constants[value.name][index]
+            self._whole[name] = self._builder.constant(part, name, value.type.quant)
         return self._whole[name]
 
-    def _join(self, value: Value, need: Need, core: int) -> Value:
-        """Rows that lie in several parts, or are some of a part, in one run of memory on a core."""
-        span = (need.start, need.stop)
-        key = (value.name, need.axis, core, span)
+    def _join(self, value: Value, axes: tuple[int, ...], box: Box, core: int) -> Value:
+        """What lies in several parts, or is some of a part, in one run of memory on a core."""
+        key = (value.name, axes, core, box)
         if key not in self._assembled:
-            joined = self._assemble(value, need, core)
+            joined = self._assemble(value, axes, box, core)
             self._assembled[key] = joined
-            self._last[value.name, need.axis, core] = (span, joined)
+            self._last[value.name, axes, core, box[1:]] = (box[0], joined)
         return self._assembled[key]
 
-    def _assemble(self, value: Value, need: Need, core: int) -> Value:
-        start = need.start
-        pieces: list[tuple[Value, Span]] = []
-        before = self._last.get((value.name, need.axis, core))
+    def _assemble(self, value: Value, axes: tuple[int, ...], box: Box, core: int) -> Value:
+        """Rows that the same columns had before on this core come first, and slide up."""
+        (start, stop), columns = box[0], box[1:]
+        pieces: list[tuple[Value, Box, tuple[int, ...]]] = []
+        before = self._last.get((value.name, axes, core, columns))
         if before is not None and before[0][0] <= start < before[0][1]:
             (first, behind), held = before
-            behind = min(behind, need.stop)
-            pieces.append((held, (start - first, behind - first)))
-            start = behind
-        if start < need.stop:
-            pieces += self._sources(value, need.axis, start, need.stop, core)
-        op = Rows(need.axis, tuple(span for _, span in pieces))
-        name = f"{value.name}@{need.start}..{need.stop}"
+            kept = ((start, min(behind, stop)), *columns)
+            pieces.append((held, shifted(kept, (first, *starts(columns))), (0,) * len(axes)))
+            start = kept[0][1]
+        if start < stop:
+            pieces += self._sources(value, axes, ((start, stop), *columns), core, starts(box))
+        op = Rows(axes, tuple(box for _, box, _ in pieces), tuple(place for *_, place in pieces))
+        spans = ",".join(f"{a}..{b}" for a, b in box)
         producer = self._old.producer(value)
         origin = producer.origin if producer else ()
-        joined = self._builder.add(op, [v for v, _ in pieces], name, origin)
+        joined = self._builder.add(op, [v for v, _, _ in pieces], f"{value.name}@{spans}", origin)
         self.cores[joined.name] = core
         return joined
 
     def _sources(
-        self, value: Value, axis: int, start: int, stop: int, core: int
-    ) -> list[tuple[Value, Span]]:
-        """Where rows are made: parts along this axis, else the whole value."""
+        self, value: Value, axes: tuple[int, ...], box: Box, core: int, origin: tuple[int, ...]
+    ) -> list[tuple[Value, Box, tuple[int, ...]]]:
+        """Where a box is made, parts along these axes or the whole value, and where it goes."""
         parts = self._parts.get(value.name)
         if parts is None:
-            return [(self._plain(value), (start, stop))]
-        if parts.axis != axis:
-            return [(self._complete(value, core), (start, stop))]
+            return [(self._plain(value), box, starts(shifted(box, origin)))]
+        if parts.axes != axes:
+            return [(self._complete(value, core), box, starts(shifted(box, origin)))]
         return [
-            (part, (low - span[0], high - span[0]))
-            for part, span, (low, high) in parts.over(start, stop)
+            (part, shifted(meant, starts(held)), starts(shifted(meant, origin)))
+            for part, held, meant in parts.over(box)
         ]
 
     def _plain(self, value: Value) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ..mapping.mesh import Floats, arrange
 from ..mapping.plan import MatrixPlan
 from ..mapping.tiled_graph import TiledGraph
 from .order import Step
+from .parts import volume
 from .replica import Residence
 from .scratch import WORD, rows_of, windows_per_row
 from .stream_rows import Streamed
@@ -32,8 +34,8 @@ def traffic(streamed: Streamed, steps: Sequence[Step], residence: Residence, cor
             type_ = sizes[move.value]
             size = type_.size * type_.dtype.numpy.itemsize
             if isinstance(node.op, Rows) and step.piece is not None:
-                start, stop = node.op.spans[step.piece]
-                size = size * (stop - start) // type_.shape[node.op.axis]
+                whole = prod(type_.shape[axis] for axis in node.op.axes)
+                size = size * volume(node.op.boxes[step.piece]) // whole
             found[move.source, move.target] += size
         if isinstance(node.op, Tiled):
             for source, target, size in _partial_sums(node, node.op):
@@ -77,7 +79,7 @@ def _relabelled(tiled: TiledGraph, place: Callable[[int], int]) -> TiledGraph:
     graph: Graph = rebuild(tiled.graph, rule)
     cores: Mapping[str, int] = {name: place(core) for name, core in tiled.cores.items()}
     groups = {name: tuple(map(plan_at, plans)) for name, plans in tiled.groups.items()}
-    return TiledGraph(graph, tiled.target, cores, groups, tiled.footprints)
+    return TiledGraph(graph, tiled.target, cores, groups, tiled.strips, tiled.footprints)
 
 
 def _moved(plan: MatrixPlan, place: Callable[[int], int]) -> MatrixPlan:

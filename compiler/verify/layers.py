@@ -133,10 +133,21 @@ def probed(
 
 
 def _joined(parts: list[tuple[ValueProbe, Array]]) -> Array:
-    """A value from its rows."""
-    parts = sorted(parts, key=lambda part: part[0].start)
+    """A value from its parts."""
     arrays = [array.reshape(len(array), *probe.shape[1:]) for probe, array in parts]
-    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=parts[0][0].axis)
+    if len(arrays) == 1:
+        return arrays[0]
+    shape = list(arrays[0].shape)
+    for probe, array in zip((probe for probe, _ in parts), arrays, strict=True):
+        for axis, start in zip(probe.axes, probe.starts, strict=True):
+            shape[axis] = max(shape[axis], start + array.shape[axis])
+    whole = np.empty(shape, arrays[0].dtype)
+    for (probe, _), array in zip(parts, arrays, strict=True):
+        index = [slice(None)] * whole.ndim
+        for axis, start in zip(probe.axes, probe.starts, strict=True):
+            index[axis] = slice(start, start + array.shape[axis])
+        whole[tuple(index)] = array
+    return whole
 
 
 def labels(graph: Graph) -> dict[str, str]:

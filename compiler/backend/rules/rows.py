@@ -16,18 +16,23 @@ def emit_rows(emitter: Emitter, task: Task) -> None:
     op, node, piece = task.node.op, task.node, task.piece
     assert isinstance(op, Rows)
     assert piece is not None
-    start, stop = op.spans[piece]
-    offset = sum(last - first for first, last in op.spans[:piece])
     if not emitter.schedule.has_buffer(node.result.name, task.cores[-1]):
-        source = emitter.view(node.operands[piece], task.core).narrow(op.axis, start, stop - start)
-        _store(emitter, task, source, offset)
+        _store(emitter, task, _taken(emitter.view(node.operands[piece], task.core), op, piece))
         return
     for core in task.cores:
-        whole = _target(emitter, task, core)
-        target = whole.narrow(op.axis, offset, stop - start)
-        _bring(emitter, task, core, target, start)
+        target = _target(emitter, task, core)
+        for axis, _, (at, end) in op.narrowed(piece):
+            target = target.narrow(axis, at, end - at)
+        _bring(emitter, task, core, target)
         if task.begins:
             _fill_below(emitter, task, core)
+
+
+def _taken(whole: View, op: Rows, piece: int) -> View:
+    """What is taken of an operand."""
+    for axis, (start, stop), _ in op.narrowed(piece):
+        whole = whole.narrow(axis, start, stop - start)
+    return whole
 
 
 def _target(emitter: Emitter, task: Task, core: int) -> View:
@@ -37,25 +42,25 @@ def _target(emitter: Emitter, task: Task, core: int) -> View:
     return emitter.view(task.node.result, core)
 
 
-def _bring(emitter: Emitter, task: Task, core: int, target: View, start: int) -> None:
-    op = task.node.op
+def _bring(emitter: Emitter, task: Task, core: int, target: View) -> None:
+    op, piece = task.node.op, task.piece
     assert isinstance(op, Rows)
-    assert task.piece is not None
-    value, rows = task.node.operands[task.piece], target.shape[op.axis]
+    assert piece is not None
+    value = task.node.operands[piece]
     for move in task.transfers:
         if move.target == core:
-            source = emitter.view(value, move.source).narrow(op.axis, start, rows)
+            source = _taken(emitter.view(value, move.source), op, piece)
             emitter.exchange(move.source, source, core, target)
             return
     order, code = memory_order(len(target.shape)), emitter.core(core)
     if emitter.schedule.has_buffer(value.name, core):
-        source = emitter.view(value, core).narrow(op.axis, start, rows)
+        source = _taken(emitter.view(value, core), op, piece)
         for to, at in walkable(order, target, source):
             emitter.copy(core, to.stream(order), at.stream(order))
         return
     producer = emitter.graph.producer(value)
     assert producer is not None
-    given = emitter.bindings[producer.operands[0].name].narrow(op.axis, start, rows)
+    given = _taken(emitter.bindings[producer.operands[0].name], op, piece)
     for to, at in walkable(order, target, given):
         code.emit(Load(code.stream(to.stream(order)), code.stream(at.stream(order))))
 
@@ -65,7 +70,7 @@ def _fill_below(emitter: Emitter, task: Task, core: int) -> None:
     op, value = task.node.op, task.node.result
     assert isinstance(op, Rows)
     buffer = emitter.buffer(value, core)
-    rows, row = buffer.layout.after[op.axis], buffer.layout.strides[op.axis]
+    rows, row = buffer.layout.after[op.axes[0]], buffer.layout.strides[op.axes[0]]
     if not buffer.slides or not rows:
         return
     size = rows * row
@@ -73,12 +78,15 @@ def _fill_below(emitter: Emitter, task: Task, core: int) -> None:
     emitter.fill(core, address, size, buffer.layout.element, buffer.fill)
 
 
-def _store(emitter: Emitter, task: Task, source: View, offset: int) -> None:
+def _store(emitter: Emitter, task: Task, source: View) -> None:
     """Rows that leave the chip go to their place in the output; all who read them are outputs."""
-    op, node = task.node.op, task.node
+    op, node, piece = task.node.op, task.node, task.piece
     assert isinstance(op, Rows)
+    assert piece is not None
     order, code = memory_order(len(source.shape)), emitter.core(task.core)
     for user in emitter.graph.users(node.result):
-        place = emitter.bindings[user.result.name].narrow(op.axis, offset, source.shape[op.axis])
-        for to, at in walkable(order, place, source):
-            code.emit(Store(code.stream(to.stream(order)), code.stream(at.stream(order))))
+        place = emitter.bindings[user.result.name]
+        for axis, _, (at, end) in op.narrowed(piece):
+            place = place.narrow(axis, at, end - at)
+        for to, at_source in walkable(order, place, source):
+            code.emit(Store(code.stream(to.stream(order)), code.stream(at_source.stream(order))))

@@ -1,0 +1,76 @@
+"""A value in parts: runs of rows, each cut in strips of columns where it is a map."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+from ..ir.graph import Value
+from ..ir.ops.rows import Box, Span
+
+COLUMNS = 3
+"""The axis of a map that strips are cut along."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts of a value along `axes`: rows, and for a map in strips its columns.
+
+    `cuts` has the spans along each of the axes; `values` the parts, those of one run of rows
+    behind each other.
+    """
+
+    axes: tuple[int, ...]
+    cuts: tuple[tuple[Span, ...], ...]
+    values: tuple[Value, ...]
+
+    @property
+    def rows(self) -> tuple[Span, ...]:
+        """The runs of rows."""
+        return self.cuts[0]
+
+    @property
+    def strips(self) -> tuple[Span, ...] | None:
+        """The strips of columns, if there are any."""
+        return self.cuts[1] if len(self.cuts) > 1 else None
+
+    def boxes(self) -> Iterator[tuple[Value, Box]]:
+        """Every part, and what it holds."""
+        yield from zip(self.values, product(*self.cuts), strict=True)
+
+    def over(self, box: Box) -> list[tuple[Value, Box, Box]]:
+        """The parts that a box lies in: value, what it holds, and what of that is meant."""
+        found = []
+        for value, held in self.boxes():
+            meant = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(held, box, strict=True))
+            if all(start < stop for start, stop in meant):
+                found.append((value, held, meant))
+        return found
+
+    def box(self, value: Value, taken: Mapping[int, Span]) -> Box:
+        """A box along the axes of the parts: the spans in `taken`, else all there is."""
+        return full_box(value, self.axes, taken)
+
+
+def full_box(value: Value, axes: Sequence[int], taken: Mapping[int, Span]) -> Box:
+    """A span along each of the axes: that in `taken`, or all."""
+    return tuple(taken.get(axis, (0, value.type.shape[axis])) for axis in axes)
+
+
+def shifted(box: Box, origin: Sequence[int]) -> Box:
+    """A box with its indices counted from an origin."""
+    return tuple((a - at, b - at) for (a, b), at in zip(box, origin, strict=True))
+
+
+def starts(box: Box) -> tuple[int, ...]:
+    """Where a box begins."""
+    return tuple(start for start, _ in box)
+
+
+def volume(box: Box) -> int:
+    """Elements of a box along its axes."""
+    count = 1
+    for start, stop in box:
+        count *= stop - start
+    return count
