@@ -81,6 +81,11 @@ class Room:
         """Arrays that are given out."""
         return int(self.cores * self.arrays * self.part)
 
+    def whole_cores(self, held: Footprint, share: Share) -> int:
+        """Cores of which a share takes more than half, so that they must be empty before."""
+        large = 2 * held.arrays * share.copies > held.cores * self.arrays
+        return share.groups * held.cores if large else 0
+
 
 @dataclass(frozen=True)
 class Demand:
@@ -187,13 +192,14 @@ def choose_shares(demands: Sequence[Demand], room: Room, fill: int = 0) -> Mappi
 
     A product that reads what another makes cannot begin before that has made some parts. So the
     time of `fill` parts counts for each: with it there are more and smaller ones. Arrays that the
-    slowest has no use for make others faster.
+    slowest has no use for make others faster. Nothing where the room is too little for one replica
+    of each.
     """
     options = [demand.options(room, fill) for demand in demands]
     picked = [0] * len(demands)  # the slowest and smallest: once each
     left = room.total - sum(d.used(o[0], room) for d, o in zip(demands, options, strict=True))
     if left < 0:
-        return {demand.name: Share() for demand in demands}
+        return {}
     slowest = [
         (-d.time(o[0], fill), i) for i, (d, o) in enumerate(zip(demands, options, strict=True))
     ]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from imcc.isa.target import Target
 
@@ -89,15 +90,41 @@ def _shared(
     fits: Fits | None,
     sharing: Sharing,
 ) -> _Placer | None:
-    """Place products in groups and copies; None where not even few of them pack."""
-    for part in _PARTS:
-        room = Room(target.chip.cores, target.core.arrays, part)
-        shares = sharing(graph, footprints, room)
-        placer = _Placer(graph, target, cutters, fits, TileOptions(), shares)
+    """Place products in groups and copies; None where not even one each does pack.
+
+    Where small products spread over all cores and leave none to one that fills a core, all is
+    placed again with such cores kept.
+    """
+    chip = Room(target.chip.cores, target.core.arrays)
+    choices = _choices(graph, footprints, chip, sharing)
+    whole = [
+        {n: chip.whole_cores(footprints[n], share) for n, share in shares.items()}
+        for shares in choices
+    ]
+    once = {name: Share() for name in footprints}
+    attempts = [
+        *((shares, {}) for shares in choices),
+        *zip(choices, whole, strict=True),
+        (once, {}),
+    ]
+    for shares, kept in attempts:
+        placer = _Placer(graph, target, cutters, fits, TileOptions(), shares, kept)
         placer.add_all()
         if placer.has_room():
             return placer
     return None
+
+
+def _choices(
+    graph: Graph, footprints: Mapping[str, Footprint], chip: Room, sharing: Sharing
+) -> list[Mapping[str, Share]]:
+    """Groups and copies for ever fewer of the arrays, where that leaves one replica each."""
+    found: list[Mapping[str, Share]] = []
+    for part in _PARTS:
+        shares = sharing(graph, footprints, replace(chip, part=part))
+        if shares and shares not in found:
+            found.append(shares)
+    return found
 
 
 def footprint(cutter: Cutter) -> Footprint:
@@ -173,6 +200,7 @@ class _Placer:
         fits: Fits | None,
         options: TileOptions,
         shares: Mapping[str, Share],
+        whole_cores: Mapping[str, int] | None = None,
     ) -> None:
         self.plans: dict[str, tuple[MatrixPlan, ...]] = {}
         self.cores: dict[str, int] = {}
@@ -182,6 +210,7 @@ class _Placer:
         self._options = options
         self._fits = fits
         self._shares = shares
+        self._whole_cores = dict(whole_cores or {})  # of products that are still to be placed
         self._last = 0
         self._spaces: dict[int, CoreSpace] = {}
         self._nodes: dict[int, list[Node]] = {}
@@ -234,6 +263,7 @@ class _Placer:
         share = self._shares.get(node.result.name, Share())
         whole = cutter.whole()
         plans = tuple(self._group(node, cutter, whole, share) for _ in range(share.groups))
+        self._whole_cores.pop(node.result.name, None)
         self._check_overflow(node, plans[0].shards)
         return plans
 
@@ -297,12 +327,13 @@ class _Placer:
 
         A core runs its instructions in order: work of a late layer would wait on it for that of
         an early one, and the next input for both. So an empty core comes before one whose work
-        lies far apart.
+        lies far apart; but not the last ones, while products that fill a core are still to come.
         """
         most, cores = self._target.core.arrays, self._target.chip.cores
         used = {core: len(space.used) for core, space in self._spaces.items()}
         room = [core for core in range(cores) if used.get(core, 0) + arrays <= most]
-        yield from sorted(room, key=self._distance)
+        kept = 2 * arrays <= most and cores - len(used) <= sum(self._whole_cores.values())
+        yield from sorted(room, key=lambda c: (kept and c not in used, *self._distance(c)))
         yield max(cores, self._last + 1)
 
     def _distance(self, core: int) -> tuple[float, float, float, float, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -27,6 +28,7 @@ from imcc.compiler.ir.requant import full_range
 from imcc.compiler.ir.types import DType
 from imcc.compiler.ir.verify import verify
 from imcc.compiler.mapping import TiledGraph, TileOptions, summary, tile
+from imcc.compiler.mapping.shares import Footprint, Room, Share
 from imcc.compiler.passes import PassContext
 from imcc.compiler.passes.tile import Tile
 from imcc.isa.target import Target, builtin_targets, load_target
@@ -177,6 +179,33 @@ def test_long_columns_are_split_by_input_channels_too() -> None:
     tiled.verify()
     x = {"x": np.random.default_rng(1).normal(30, 20, (2, 128)).astype(np.float32)}
     np.testing.assert_array_equal(evaluate(tiled.graph, x)["out"], evaluate(graph, x)["out"])
+
+
+def _small_and_large() -> Graph:
+    """Products of 1, 8 and 8 arrays; the last fills its arrays."""
+    return _Net((1, 32)).dense(32, 4).dense(4, 32).dense(32, 32).finish()
+
+
+def test_groups_leave_a_core_to_a_product_that_fills_one() -> None:
+    """Three groups of one array would take a core each; the last product needs all of one."""
+
+    def sharing(graph: Graph, footprints: Mapping[str, Footprint], room: Room) -> dict[str, Share]:
+        assert [held.arrays for held in footprints.values()] == [1, 8, 8]
+        return {"y1": Share(groups=3), "y2": Share(), "y3": Share()}
+
+    tiled = tile(_small_and_large(), _chip(3, 8), sharing=sharing)
+    tiled.verify()
+    assert [plan.home for plan in tiled.groups["y1"]] == [0, 0, 0]
+    others = {shard.core for name in ("y1", "y2") for shard in _op(tiled, name).plan.shards}
+    assert _op(tiled, "y3").plan.home not in others
+
+
+def test_what_does_not_pack_in_groups_lies_on_the_chip_once() -> None:
+    """Nine groups and the last product take 17 arrays of 16."""
+    shares = {"y1": Share(groups=9), "y2": Share(), "y3": Share()}
+    tiled = tile(_small_and_large(), _chip(2, 8), sharing=lambda *_: shares)
+    tiled.verify()
+    assert not tiled.groups
 
 
 def test_spread_limits_products_a_core() -> None:
