@@ -20,8 +20,8 @@ class OperationCost:
 
     `cycles` is the time of its unit alone, `port` and `memory` those of its bytes on the port of
     the local memory and in global memory, `link` that of the bytes sent on one link, `starts`
-    that of starting the row blocks of a product. `arrays` are those of the core that it uses.
-    `peer` and `tag` say whom a transfer meets.
+    that of starting the row blocks of a product, which is what it takes if it `waits_for_starts`.
+    `arrays` are those of the core that it uses. `peer` and `tag` say whom a transfer meets.
     """
 
     unit: Unit
@@ -30,6 +30,7 @@ class OperationCost:
     memory: int
     link: int
     starts: int
+    waits_for_starts: bool
     arrays: frozenset[int]
     peer: int = NOBODY
     tag: int = 0
@@ -56,24 +57,23 @@ class OperationCosts:
             link = whole_cycles(self.model.moved(stream) / timing.noc_bytes_per_cycle)
         if isinstance(instruction, (Send, Recv)):
             peer, tag = instruction.peer, instruction.tag
+        starts, waits = 0, False
+        if isinstance(instruction, Mvm):
+            product = self.model.products[instruction.matrix]
+            starts = self.model.cycles(product.start_time(work.windows))
+            waits = product.waits_for_starts(work.windows)
         return OperationCost(
             units[type(instruction)](operation),
             work,
             port=whole_cycles(work.local_bytes / timing.local_bytes_per_cycle),
             memory=whole_cycles(work.global_bytes / timing.global_bytes_per_cycle),
             link=link,
-            starts=self._starts(operation, work),
+            starts=starts,
+            waits_for_starts=waits,
             arrays=self._held(operation),
             peer=peer,
             tag=tag,
         )
-
-    def _starts(self, operation: Operation, work: Work) -> int:
-        match operation.instruction:
-            case Mvm(matrix=matrix):
-                return self.model.cycles(self.model.products[matrix].start_time(work.windows))
-            case _:
-                return 0
 
     def _held(self, operation: Operation) -> frozenset[int]:
         match operation.instruction:

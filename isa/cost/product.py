@@ -51,6 +51,10 @@ class ProductCost:
         """Nanoseconds for the starts of so many windows."""
         return windows * self.row_blocks * self.start_ns
 
+    def waits_for_starts(self, windows: int) -> bool:
+        """Whether the starts of so many windows take longer than the arrays."""
+        return self.start_time(windows) > -(-windows // self.copies) * self.nanoseconds
+
     @property
     def _last_start(self) -> float:
         return self.start_ns if self.row_blocks else 0.0

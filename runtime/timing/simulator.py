@@ -152,7 +152,7 @@ class Simulation:
         operation, start = issued.operation, issued.start
         begin = max(core.starts_free, start)
         core.starts_free = begin + operation.starts
-        if begin > start:
+        if begin > start or operation.waits_for_starts:
             issued.bound = Unit.STARTS
         if self._watch:
             started = core.starts_free

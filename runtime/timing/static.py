@@ -61,6 +61,7 @@ class StaticOperation:
     writes: tuple[Span, ...] = ()
     cycles: int = 0
     starts: int = 0
+    waits_for_starts: bool = False
     shared: bool = True
     count: int = 0
     busy: int = 0
@@ -104,6 +105,7 @@ class Statics:
             writes=_spans(operation, Role.WRITE),
             cycles=cost.cycles,
             starts=cost.starts,
+            waits_for_starts=cost.waits_for_starts,
             shared=cost.memory > 0 or cost.unit in (Unit.OUT, Unit.IN, Unit.SYNC),
         )
 

@@ -67,6 +67,20 @@ def test_row_blocks_start_one_by_one(rows: int, copies: int, windows: int, cycle
     assert product_cycles(target, rows, copies, windows) == cycles
 
 
+@pytest.mark.parametrize(
+    ("t_start_ns", "windows", "bottleneck"),
+    [(30.0, 1, "arrays"), (30.0, 5, "arrays"), (50.0, 1, "starts of row blocks")],
+)
+def test_what_takes_longer_is_the_bottleneck(
+    t_start_ns: float, windows: int, bottleneck: str
+) -> None:
+    """Two row blocks and a window of 80 ns: 60 ns of starts a window, or 100."""
+    target = chip(timing={"t_start_ns": t_start_ns})
+    found = profile(program(target, {0: mvm(64, windows)}, (dense(target, 64, 2, 4, False),)), 1)
+    assert found.layers[0].bottleneck == bottleneck
+    assert found.critical_path[0][0] == bottleneck
+
+
 def test_starts_of_one_core_take_turns() -> None:
     """Two products of two row blocks, on arrays of their own, issue a cycle apart."""
     target = chip(timing={"t_start_ns": 30.0, "local_bytes_per_cycle": 1e6})
