@@ -34,10 +34,11 @@ _ADVICE = (
 )
 
 # Of the arrays of a chip, what products are dealt copies of: less where that does not pack.
-_PARTS = (1.0, 0.9, 0.8, 0.65, 0.5)
+_PARTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
 
 _FAR = 3  # operations between what lies on one core, while there are empty ones
-_NEAR = 6  # operations between what lies on one core, while any has room
+_NEAR = 6  # operations between what lies on one core, while all can be placed so
+_ANYWHERE = 1 << 30
 
 Fits = Callable[[int, tuple[Node, ...]], bool]
 Sharing = Callable[[Graph, Mapping[str, Footprint], Room], Mapping[str, Share]]
@@ -92,8 +93,9 @@ def _shared(
 ) -> _Placer | None:
     """Place products in groups and copies; None where not even one each does pack.
 
-    Where small products spread over all cores and leave none to one that fills a core, all is
-    placed again with such cores kept.
+    Work of layers that lie far apart shares a core only where all is not placed otherwise. Where
+    small products spread over all cores and leave none to one that fills a core, all is placed
+    again with such cores kept.
     """
     chip = Room(target.chip.cores, target.core.arrays)
     choices = _choices(graph, footprints, chip, sharing)
@@ -102,13 +104,14 @@ def _shared(
         for shares in choices
     ]
     once = {name: Share() for name in footprints}
-    attempts = [
-        *((shares, {}) for shares in choices),
-        *zip(choices, whole, strict=True),
-        (once, {}),
+    attempts: list[tuple[Mapping[str, Share], Mapping[str, int], int]] = [
+        *((shares, {}, _NEAR) for shares in choices),
+        *((shares, {}, _ANYWHERE) for shares in choices),
+        *((shares, cores, _ANYWHERE) for shares, cores in zip(choices, whole, strict=True)),
+        (once, {}, _ANYWHERE),
     ]
-    for shares, kept in attempts:
-        placer = _Placer(graph, target, cutters, fits, TileOptions(), shares, kept)
+    for shares, kept, apart in attempts:
+        placer = _Placer(graph, target, cutters, fits, TileOptions(), shares, kept, apart)
         placer.add_all()
         if placer.has_room():
             return placer
@@ -201,6 +204,7 @@ class _Placer:
         options: TileOptions,
         shares: Mapping[str, Share],
         whole_cores: Mapping[str, int] | None = None,
+        apart: int = 0,
     ) -> None:
         self.plans: dict[str, tuple[MatrixPlan, ...]] = {}
         self.cores: dict[str, int] = {}
@@ -216,6 +220,7 @@ class _Placer:
         self._nodes: dict[int, list[Node]] = {}
         self._loads: dict[int, float] = {}
         self._since: dict[int, int] = {}  # the first operation on each core
+        self._apart = apart
         self._load = 0.0  # of the group that is placed
         self._slowest = max((share.load for share in shares.values()), default=0.0)
         self._index = 0
@@ -331,27 +336,32 @@ class _Placer:
         """
         most, cores = self._target.core.arrays, self._target.chip.cores
         used = {core: len(space.used) for core, space in self._spaces.items()}
-        room = [core for core in range(cores) if used.get(core, 0) + arrays <= most]
+        room = [
+            core
+            for core in range(cores)
+            if used.get(core, 0) + arrays <= most and self._gap(core) <= self._apart
+        ]
         kept = 2 * arrays <= most and cores - len(used) <= sum(self._whole_cores.values())
         yield from sorted(room, key=lambda c: (kept and c not in used, *self._distance(c)))
         yield max(cores, self._last + 1)
 
-    def _distance(self, core: int) -> tuple[float, float, float, float, int]:
+    def _distance(self, core: int) -> tuple[float, float, float, int]:
         """How little a core suits the node to be placed.
 
-        First counts whether its work lies far apart, then by how much it would be slower than the
-        slowest product, as a core does one thing after the other; then how far its work lies
-        apart, its load, and its number.
+        First counts by how much it would be slower than the slowest product, as a core does one
+        thing after the other; then how far its work lies apart, its load, and its number.
 
         Groups of one product are to work side by side: another core is better than the same.
         """
-        first = self._since.get(core)
-        gap = _FAR if first is None else float(self._index - first)
-        if gap == 0:
-            gap = _FAR + 0.5
         load = self._loads.get(core, 0.0)
         late = max(0.0, load + self._load - self._slowest)
-        return max(0.0, gap - _NEAR), late, gap, load, core
+        return late, self._gap(core), load, core
+
+    def _gap(self, core: int) -> float:
+        """Operations between the node to be placed and the first on a core."""
+        first = self._since.get(core)
+        gap = _FAR if first is None else float(self._index - first)
+        return gap or _FAR + 0.5
 
     def _welcome(self, core: int, node: Node) -> bool:
         """Whether a core may take a node as far as memory and `spread` go."""

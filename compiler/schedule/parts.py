@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -47,6 +47,15 @@ class Parts:
             if all(start < stop for start, stop in meant):
                 found.append((value, held, meant))
         return found
+
+    def with_axes(self, value: Value, axes: Iterable[int]) -> Parts | None:
+        """The same parts along more axes, behind the rows, along which each has all."""
+        more = tuple(sorted({*self.axes, *axes}))
+        if more[0] != self.axes[0]:
+            return None
+        known = dict(zip(self.axes, self.cuts, strict=True))
+        cuts = tuple(known.get(axis, ((0, value.type.shape[axis]),)) for axis in more)
+        return Parts(more, cuts, self.values)
 
     def box(self, value: Value, taken: Mapping[int, Span]) -> Box:
         """A box along the axes of the parts: the spans in `taken`, else all there is."""

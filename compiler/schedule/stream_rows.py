@@ -9,7 +9,7 @@ every graph: an order, an address for every value, instructions.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 
@@ -244,12 +244,17 @@ class _Splitter:
         if not self._follow:
             return self._tiled.core_of(node)
         for operand, need in zip(node.operands, needs, strict=True):
-            parts = self._parts.get(operand.name)
-            if parts and need and set(need) <= set(parts.axes):
+            parts = self._along(operand, need) if need else None
+            if parts is not None:
                 found = parts.over(parts.box(operand, need))
                 most, _, _ = max(found, key=lambda part: volume(part[2]))
                 return self.cores[most.name]
         return self._tiled.core_of(node)
+
+    def _along(self, value: Value, axes: Iterable[int]) -> Parts | None:
+        """The parts of a value, if a box along these axes can be put together from them."""
+        parts = self._parts.get(value.name)
+        return None if parts is None else parts.with_axes(value, axes)
 
     def _complete(self, value: Value, core: int) -> Value:
         """A value as a whole, on a core."""
@@ -265,8 +270,8 @@ class _Splitter:
         """A part of a value, on a core."""
         if self._old.constant(value) is not None:
             return self._constant_part(value, need)
-        parts = self._parts.get(value.name)
-        if parts is not None and set(need) <= set(parts.axes):
+        parts = self._along(value, need)
+        if parts is not None:
             wanted = parts.box(value, need)
             for part, box in parts.boxes():
                 if box == wanted and self.cores[part.name] == core:
@@ -322,10 +327,10 @@ class _Splitter:
         self, value: Value, axes: tuple[int, ...], box: Box, core: int, origin: tuple[int, ...]
     ) -> list[tuple[Value, Box, tuple[int, ...]]]:
         """Where a box is made, parts along these axes or the whole value, and where it goes."""
-        parts = self._parts.get(value.name)
-        if parts is None:
+        if value.name not in self._parts:
             return [(self._plain(value), box, starts(shifted(box, origin)))]
-        if parts.axes != axes:
+        parts = self._along(value, axes)
+        if parts is None or parts.axes != axes:
             return [(self._complete(value, core), box, starts(shifted(box, origin)))]
         return [
             (part, shifted(meant, starts(held)), starts(shifted(meant, origin)))
