@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from heapq import heapify, heappop, heapreplace
 from math import ceil
+from typing import Self
 
 import numpy as np
 
@@ -30,7 +30,9 @@ from .choices import Floats, Ints
 
 MOST_RUNS = 56  # of rows of a product
 MOST_PARTS = 168  # of a product: runs times strips
+LEAST_ROUNDS = 6  # parts that a group makes one after the other, where there are as many
 _MOST_STRIPS = 14
+_PRECISION = 0.01  # of the least time
 _LEAST_WIDTH = 2  # columns of a strip; narrower ones mostly read what others read too
 
 
@@ -140,7 +142,7 @@ class Demand:
         """
         held = self.footprint
         most = self._most_copies(strips, room)
-        turns = np.arange(1, min(self._runs(strips), room.cores // (held.cores * strips)) + 1)
+        turns = self._turns(strips, room.cores // (held.cores * strips))
         if not turns.size:
             return []
         copies = np.arange(most // 2 + 1, most + 1) if strips > 1 else np.arange(1, most + 1)
@@ -151,6 +153,11 @@ class Demand:
             for t, row_times, row_used in zip(turns, times.tolist(), used.tolist(), strict=True)
             for c, time, taken in zip(copies, row_times, row_used, strict=True)
         ]
+
+    def _turns(self, strips: int, most: int) -> Ints:
+        """Numbers of groups for each strip that leave every group `LEAST_ROUNDS` parts to make."""
+        runs = self._runs(strips)
+        return np.arange(1, min(max(1, runs // LEAST_ROUNDS), most) + 1)
 
     def _most_copies(self, strips: int, room: Room) -> int:
         """No more copies than a core can start in the time of a window are of use."""
@@ -190,32 +197,70 @@ class Demand:
 def choose_shares(demands: Sequence[Demand], room: Room, fill: int = 0) -> Mapping[str, Share]:
     """The share of each product for the least time of the slowest.
 
+    A core does one thing after the other, so a group takes a part of it: of its arrays, or of the
+    time of the slowest product, whichever is more. The least time is found for which all parts
+    together are no more than the cores there are.
+
     A product that reads what another makes cannot begin before that has made some parts. So the
-    time of `fill` parts counts for each: with it there are more and smaller ones. Arrays that the
-    slowest has no use for make others faster. Nothing where the room is too little for one replica
-    of each.
+    time of `fill` parts counts for each: with it there are more and smaller ones.
+
+    Nothing where the room is too little for one replica of each.
     """
-    options = [demand.options(room, fill) for demand in demands]
-    picked = [0] * len(demands)  # the slowest and smallest: once each
-    left = room.total - sum(d.used(o[0], room) for d, o in zip(demands, options, strict=True))
-    if left < 0:
+    tables = [_Table.of(demand, room, fill) for demand in demands]
+    high = max((table.slowest for table in tables), default=0.0)
+    if _cores(tables, high, room) > room.cores * room.part:
         return {}
-    slowest = [
-        (-d.time(o[0], fill), i) for i, (d, o) in enumerate(zip(demands, options, strict=True))
-    ]
-    heapify(slowest)
-    while slowest:
-        _, index = slowest[0]
-        demand, choices, at = demands[index], options[index], picked[index]
-        more = choices[at + 1] if at + 1 < len(choices) else None
-        cost = 0 if more is None else demand.used(more, room) - demand.used(choices[at], room)
-        if more is None or cost > left:
-            heappop(slowest)
-            continue
-        left -= cost
-        picked[index] = at + 1
-        heapreplace(slowest, (-demand.time(more, fill), index))
+    low = max((table.fastest for table in tables), default=0.0)
+    while low < high * (1 - _PRECISION):
+        middle = (low + high) / 2
+        fits = _cores(tables, middle, room) <= room.cores * room.part
+        low, high = (low, middle) if fits else (middle, high)
+    picked = [table.pick(high, room) for table in tables]
     return {
-        d.name: replace(o[at], load=d.load(o[at]))
-        for d, o, at in zip(demands, options, picked, strict=True)
+        demand.name: replace(table.shares[index], load=demand.load(table.shares[index]))
+        for demand, table, index in zip(demands, tables, picked, strict=True)
     }
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """The shares that a product can have: their times, arrays, and times of all cores together."""
+
+    shares: tuple[Share, ...]
+    times: Floats
+    arrays: Ints
+    work: Floats
+
+    @classmethod
+    def of(cls, demand: Demand, room: Room, fill: int) -> Self:
+        """The shares of a demand."""
+        shares, cores = demand.options(room, fill), demand.footprint.cores
+        return cls(
+            shares,
+            np.array([demand.time(share, fill) for share in shares]),
+            np.array([demand.used(share, room) for share in shares]),
+            np.array([demand.load(share) * share.groups * cores for share in shares]),
+        )
+
+    @property
+    def fastest(self) -> float:
+        """The least time."""
+        return float(self.times.min())
+
+    @property
+    def slowest(self) -> float:
+        """The time that no core is busy longer than, whatever the share."""
+        return float(max(self.times.max(), self.work.max()))
+
+    def cores(self, time: float, room: Room) -> Floats:
+        """What each share takes of the cores if nothing may take longer than `time`."""
+        cores: Floats = np.maximum(self.arrays / room.arrays, self.work / time)
+        return np.where(self.times <= time, cores, np.inf)
+
+    def pick(self, time: float, room: Room) -> int:
+        """The share that takes least."""
+        return int(self.cores(time, room).argmin())
+
+
+def _cores(tables: Sequence[_Table], time: float, room: Room) -> float:
+    return sum(float(table.cores(time, room).min()) for table in tables)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,19 +12,10 @@ from ..ir.graph import Graph, Node, Value
 from ..ir.ops.rows import Rows
 from ..ir.ops.tiled import Tiled
 from ..mapping.tiled_graph import TiledGraph
-from .allocate import (
-    AliveOnCore,
-    Interval,
-    Placed,
-    aligned,
-    allocate,
-    allocate_apart,
-    fit,
-    largest_gap,
-    peak,
-)
+from .allocate import AliveOnCore, Placed, aligned, fit, largest_gap, peak
 from .jobs import jobs
 from .layout import ELEMENTS
+from .memory import CONTENT, SCRATCH, Asked, buffers_of, intervals, lay_out
 from .options import ScheduleMode
 from .order import Step, demand_order, graph_order
 from .parallel_order import parallel_order
@@ -40,16 +30,14 @@ from .scratch import (
     requests,
     rows_of,
 )
-from .sliding import Chain, chains
+from .sliding import chains
 from .stream_rows import Streamed, stream_rows, whole_of, whole_operations
-from .task import Buffer, Schedule, Scratch, Task
+from .task import Schedule, Scratch, Task
 from .traffic import arranged, traffic
 from .window import Border, border_of, bordered
 
 # How far operations may run ahead of the order of demand, as a part of all of them.
 _AHEAD = (1.0, 0.3, 0.1, 0.03, 0.01)
-_SCRATCH = "scratch of step "
-_CONTENT = "content "
 
 
 def schedule(tiled: TiledGraph, mode: ScheduleMode = ScheduleMode.LAYERS) -> Schedule:
@@ -62,13 +50,14 @@ def schedule(tiled: TiledGraph, mode: ScheduleMode = ScheduleMode.LAYERS) -> Sch
         asked = _all_requests(plan)
         graph, replicas = plan.streamed.graph, plan.residence.replicas
         sliding = chains(graph, plan.streamed.cores, replicas)
-        placed = _allocate_all(sliding, asked, tiled.target, mode)
-        peaks = {core: peak(p) for core, p in placed.items()}
+        memory = lay_out(sliding, asked, limit, deep=mode is not ScheduleMode.LAYERS)
+        peaks = {core: peak(laid.placed) for core, laid in memory.items()}
         if max(peaks.values(), default=0) <= limit:
             break
+    placed = {core: laid.placed for core, laid in memory.items()}
     _check_capacity(graph, plan.steps, tiled.target, placed, limit)
     tasks = _tasks(plan, asked, placed, limit)
-    buffers = _buffers(plan.residence, sliding, placed)
+    buffers = buffers_of(plan.residence, sliding, memory)
     return Schedule(graph, tiled.target, tasks, buffers, peaks, plan.streamed.blocks)
 
 
@@ -140,7 +129,7 @@ def _whole_check(graph: Graph, target: Target) -> Fits:
         asked = _all_requests(_Plan(Streamed(graph, {}, {}), steps, sites, residence))
         cores = {graph.nodes[i].results[0].name: site.core for i, site in sites.items()}
         sliding = chains(graph, cores, residence.replicas)
-        return fit(_intervals(sliding, asked).get(core, []), limit)
+        return fit(intervals(sliding, asked).get(core, []), limit)
 
     return fits
 
@@ -215,15 +204,12 @@ def _where_read(streamed: Streamed, rows: Node) -> tuple[int, ...]:
     return tuple(dict.fromkeys(core for user in users for core in _site(streamed, user).readers))
 
 
-Asked = Sequence[tuple[Request, ...]]  # of each step
-
-
-def _all_requests(plan: _Plan) -> Asked:
+def _all_requests(plan: _Plan) -> Sequence[Asked]:
     asked, graph = [], plan.streamed.graph
     for step in plan.steps:
         node, site = graph.nodes[step.node], plan.sites[step.node]
         own = requests(graph, node, site.core, whole_of(plan.streamed.blocks, node))
-        asked.append(own + _padded(node, site, plan.residence))
+        asked.append(Asked(own + _padded(node, site, plan.residence), rows_of(node)))
     return asked
 
 
@@ -240,71 +226,27 @@ def _padded(node: Node, site: Site, residence: Residence) -> tuple[Request, ...]
     return tuple(asked)
 
 
-def _allocate_all(
-    sliding: Sequence[Chain], asked: Asked, target: Target, mode: ScheduleMode
-) -> dict[int, tuple[Placed, ...]]:
-    """Addresses for all tensors and, with bands of one row, all working memory, by core."""
-    intervals, limit = _intervals(sliding, asked), target.core.local_memory_bytes
-    if mode is ScheduleMode.LAYERS:
-        return {core: allocate(items) for core, items in intervals.items()}
-    return {core: allocate_apart(items, limit) for core, items in intervals.items()}
-
-
-def _intervals(sliding: Sequence[Chain], asked: Asked) -> dict[int, list[Interval]]:
-    """What is to be placed, by core."""
-    intervals: dict[int, list[Interval]] = defaultdict(list)
-    for chain in sliding:
-        key = chain.members[0]
-        intervals[key[1]].append(Interval(key, chain.size, chain.first, chain.last))
-    for interval in _contents(asked):
-        intervals[interval.key[1]].append(interval)
-    for index, step_requests in enumerate(asked):
-        for core, size in _least_scratch(step_requests).items():
-            intervals[core].append(Interval((f"{_SCRATCH}{index}", core), size, index, index))
-    return intervals
-
-
-def _contents(asked: Asked) -> Iterable[Interval]:
-    """Constant data, each from its first reader to its last."""
-    found: dict[tuple[str, int], Interval] = {}
-    for index, step_requests in enumerate(asked):
-        for request in step_requests:
-            if request.content:
-                key = (f"{_CONTENT}{request.content}", request.core)
-                first = found[key].first if key in found else index
-                found[key] = Interval(key, request.size(1), first, index)
-    return found.values()
-
-
-def _least_scratch(step_requests: Iterable[Request]) -> dict[int, int]:
-    sizes: dict[int, int] = defaultdict(int)
-    for request in step_requests:
-        if not request.content:
-            sizes[request.core] += request.least()
-    return sizes
-
-
 def _tasks(
-    plan: _Plan, asked: Asked, placed: Mapping[int, Sequence[Placed]], limit: int
+    plan: _Plan, asked: Sequence[Asked], placed: Mapping[int, Sequence[Placed]], limit: int
 ) -> tuple[Task, ...]:
     """The tasks, each with as high bands as the free memory of its time allows."""
     own = {p.interval.key: p.address for items in placed.values() for p in items}
     alive = {
-        core: AliveOnCore(p for p in items if not p.interval.key[0].startswith(_SCRATCH))
+        core: AliveOnCore(p for p in items if not p.interval.key[0].startswith(SCRATCH))
         for core, items in placed.items()
     }
     tasks, begun = [], set[str]()
     residence = plan.residence
     for index, step in enumerate(plan.steps):
         node, site = plan.streamed.graph.nodes[step.node], plan.sites[step.node]
-        fresh = [request for request in asked[index] if not request.content]
+        fresh = [request for request in asked[index].requests if not request.content]
         gaps = {
             core: largest_gap(alive[core].at(index), index, limit)
             for core in dict.fromkeys(request.core for request in fresh)
         }
         band, columns = _band(node, fresh, {core: size for core, (_, size) in gaps.items()})
         starts = {core: start for core, (start, _) in gaps.items()}
-        scratch = (*_lay_out(fresh, band, columns, starts), *_present(asked[index], own))
+        scratch = (*_lay_out(fresh, band, columns, starts), *_present(asked[index].requests, own))
         core = residence.cores[index]
         cores = tuple(dict.fromkeys((core, *site.readers)))
         moves, rows = residence.transfers[index], rows_of(node)
@@ -319,7 +261,7 @@ def _present(asked: Iterable[Request], own: Mapping[tuple[str, int], int]) -> It
     """Constant data at its place."""
     for r in asked:
         if r.content:
-            address = own[f"{_CONTENT}{r.content}", r.core]
+            address = own[f"{CONTENT}{r.content}", r.core]
             yield Scratch(r.name, r.core, address, r.fixed, r.content)
 
 
@@ -354,22 +296,6 @@ def _lay_out(
         size = request.size(band, columns)
         yield Scratch(request.name, request.core, next_free[request.core], size)
         next_free[request.core] += size
-
-
-def _buffers(
-    residence: Residence, sliding: Sequence[Chain], placed: Mapping[int, Sequence[Placed]]
-) -> dict[tuple[str, int], Buffer]:
-    addresses = {p.interval.key: p.address for items in placed.values() for p in items}
-    buffers = {}
-    for chain in sliding:
-        address = addresses[chain.members[0]]
-        for key in chain.members:
-            r, slides = residence.replicas[key], key != chain.members[0]
-            times = (r.first, r.last)
-            buffers[key] = Buffer(
-                key[1], address, r.layout, r.border.fill, *times, chain.size, slides
-            )
-    return buffers
 
 
 def _check_capacity(

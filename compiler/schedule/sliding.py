@@ -1,15 +1,17 @@
 """Tensors that take the place of others, because nobody needs those any more.
 
 Rows that are put together often begin with the last rows of what was put together before on the
-same core. Where nobody needs the earlier ones any more, they move up in place, and the two share
-one buffer from the first to the last of such a chain: windows slide. An operation element by
+same core. Where nobody needs the earlier ones any more, the two share one buffer, from the first
+to the last of such a chain: a window that moves down a buffer, where the next rows follow behind
+those that are there. At the end of the buffer what is still needed moves back to its beginning.
+The longer the buffer, the more rows can come before they are needed. An operation element by
 element writes its result over an operand of the same layout.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from ..ir.graph import Graph, Node
@@ -26,20 +28,46 @@ _ELEMENTWISE = (QAdd, QMul, QUnary, AddSums)
 
 
 @dataclass(frozen=True)
-class Chain:
-    """One buffer for several replicas: `size` bytes, from step `first` to step `last`."""
+class Member:
+    """A replica in a chain: its bytes [begin, begin + size), if the buffer had no end."""
 
-    members: tuple[Key, ...]
+    key: Key
+    begin: int
     size: int
+
+
+@dataclass(frozen=True)
+class Chain:
+    """One buffer for several replicas, from step `first` to step `last`."""
+
+    members: tuple[Member, ...]
     first: int
     last: int
+
+    @property
+    def key(self) -> Key:
+        """The replica that the buffer is named after."""
+        return self.members[0].key
+
+    def size(self, part: float) -> int:
+        """Bytes of the buffer: a part of what holds everything, but at least the largest member."""
+        longest = max(member.begin + member.size for member in self.members)
+        return max(int(part * longest), *(member.size for member in self.members))
+
+    def offsets(self, size: int) -> Iterator[tuple[Key, int]]:
+        """Where each member begins in a buffer of so many bytes."""
+        origin = 0
+        for member in self.members:
+            if member.begin - origin + member.size > size:
+                origin = member.begin
+            yield member.key, member.begin - origin
 
 
 def chains(
     graph: Graph, cores: Mapping[str, int], replicas: Mapping[Key, Replica]
 ) -> tuple[Chain, ...]:
     """All buffers; most hold one replica. `cores` says where what has replicas is made."""
-    followers: dict[Key, Key] = {}
+    followers: dict[Key, tuple[Key, int]] = {}
     held: dict[str, list[int]] = defaultdict(list)
     for value, core in replicas:
         held[value].append(core)
@@ -48,22 +76,26 @@ def chains(
             pairs = [_continued(node, core, replicas) for core in held[node.result.name]]
         else:
             pairs = [_in_place(node, cores, replicas)]
-        followers.update(pair for pair in pairs if pair)
-    later = set(followers.values())
+        followers.update({pair[0]: pair[1:] for pair in pairs if pair})
+    later = {key for key, _ in followers.values()}
     return tuple(_chain(key, followers, replicas) for key in replicas if key not in later)
 
 
-def _chain(first: Key, followers: Mapping[Key, Key], replicas: Mapping[Key, Replica]) -> Chain:
-    members = [first]
-    while members[-1] in followers:
-        members.append(followers[members[-1]])
-    size = max(replicas[key].layout.size for key in members)
-    return Chain(tuple(members), size, replicas[first].first, replicas[members[-1]].last)
+def _chain(
+    first: Key, followers: Mapping[Key, tuple[Key, int]], replicas: Mapping[Key, Replica]
+) -> Chain:
+    key, begin = first, 0
+    members = [Member(key, begin, replicas[key].layout.size)]
+    while key in followers:
+        key, moved = followers[key]
+        begin += moved
+        members.append(Member(key, begin, replicas[key].layout.size))
+    return Chain(tuple(members), replicas[first].first, replicas[key].last)
 
 
 def _in_place(
     node: Node, cores: Mapping[str, int], replicas: Mapping[Key, Replica]
-) -> tuple[Key, Key] | None:
+) -> tuple[Key, Key, int] | None:
     """An operand that is read for the last time, and the result that is written over it."""
     if not isinstance(node.op, _ELEMENTWISE):
         return None
@@ -74,7 +106,7 @@ def _in_place(
     for operand in node.operands:
         old = replicas.get((operand.name, core))
         if old is not None and old.last == new.first and _same_walk(old.layout, new.layout):
-            return (operand.name, core), (node.result.name, core)
+            return (operand.name, core), (node.result.name, core), 0
     return None
 
 
@@ -84,16 +116,21 @@ def _same_walk(old: Layout, new: Layout) -> bool:
     return same and not old.has_halo and not new.has_halo
 
 
-def _continued(node: Node, core: int, replicas: Mapping[Key, Replica]) -> tuple[Key, Key] | None:
-    """Rows put together on a core, and the rows before them in whose place they can lie."""
+def _continued(
+    node: Node, core: int, replicas: Mapping[Key, Replica]
+) -> tuple[Key, Key, int] | None:
+    """Rows before those put together on a core, these, and the bytes that lie between."""
     before, behind = (node.operands[0].name, core), (node.results[0].name, core)
     old, new = replicas.get(before), replicas.get(behind)
     if old is None or new is None or old.last != new.first or len(node.operands) == 1:
         return None
     assert isinstance(node.op, Rows)
+    axis, start = node.op.axes[0], node.op.boxes[0][0][0]
     if any(node.op.places[0]) or not (old.border.fill == new.border.fill or old.border.empty):
         return None
-    return (before, behind) if _same_frame(old.layout, new.layout, node.op.axes[0]) else None
+    if not _same_frame(old.layout, new.layout, axis):
+        return None
+    return before, behind, (old.layout.before[axis] + start) * old.layout.strides[axis]
 
 
 def _same_frame(old: Layout, new: Layout, axis: int) -> bool:

@@ -55,6 +55,8 @@ def _bring(emitter: Emitter, task: Task, core: int, target: View) -> None:
     order, code = memory_order(len(target.shape)), emitter.core(core)
     if emitter.schedule.has_buffer(value.name, core):
         source = _taken(emitter.view(value, core), op, piece)
+        if source == target:
+            return  # they are there already
         for to, at in walkable(order, target, source):
             emitter.copy(core, to.stream(order), at.stream(order))
         return
