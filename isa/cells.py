@@ -6,6 +6,8 @@ lowest bits; the bits left over in the last byte are zero.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -28,15 +30,25 @@ def pack_levels(levels: NDArray[np.uint8], cell_bits: int) -> NDArray[np.uint8]:
             f"cell levels are in {levels.min()}..{levels.max()}; "
             f"cells of {cell_bits} bits hold 0..{(1 << cell_bits) - 1}"
         )
-    bits = (levels.astype(np.uint8)[..., None] >> np.arange(cell_bits, dtype=np.uint8)) & 1
-    flat = bits.reshape(*levels.shape[:-1], levels.shape[-1] * cell_bits)
-    return np.packbits(flat, axis=-1, bitorder="little")
+    each = 8 // cell_bits
+    packed = np.zeros((*levels.shape[:-1], packed_bytes(levels.shape[-1], cell_bits)), np.uint8)
+    for place in range(each):
+        piece = levels[..., place::each].astype(np.uint8) << np.uint8(place * cell_bits)
+        packed[..., : piece.shape[-1]] |= piece
+    return packed
 
 
 def unpack_levels(data: NDArray[np.uint8], columns: int, cell_bits: int) -> NDArray[np.uint8]:
     """Unpack bytes (..., `packed_bytes(columns, cell_bits)`) into levels (..., columns)."""
     if cell_bits == 8:
         return data[..., :columns]
+    levels = _unpacked_bytes(cell_bits).take(data, axis=0)
+    return levels.reshape(*data.shape[:-1], -1)[..., :columns]
+
+
+@cache
+def _unpacked_bytes(cell_bits: int) -> NDArray[np.uint8]:
+    """The levels in each byte, [byte, level]."""
     shifts = np.arange(0, 8, cell_bits, dtype=np.uint8)
-    levels = (data[..., None] >> shifts) & np.uint8((1 << cell_bits) - 1)
-    return levels.reshape(*data.shape[:-1], data.shape[-1] * len(shifts))[..., :columns]
+    levels = np.arange(256, dtype=np.uint8)[:, np.newaxis] >> shifts
+    return levels & np.uint8((1 << cell_bits) - 1)

@@ -113,11 +113,12 @@ def _traced(
     emitter: Emitter, task: Task, write: Callable[[Emitter, Task], None]
 ) -> Iterator[Origin]:
     """Run a writer and note which instructions it appended on which core."""
-    starts = {core: code.position for core, code in emitter.cores.items()}
+    emitter.touched.clear()
     write(emitter, task)
-    for core, code in emitter.cores.items():
-        if code.position > starts[core] and task.node.origin:
-            yield Origin(core, starts[core], code.position, task.node.origin)
+    for core, start in emitter.touched.items():
+        stop = emitter.cores[core].position
+        if stop > start and task.node.origin:
+            yield Origin(core, start, stop, task.node.origin)
 
 
 def _write_cells(emitter: Emitter, task: Task) -> None:

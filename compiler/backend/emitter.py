@@ -48,13 +48,16 @@ class Emitter:
         self.memory = GlobalMemory()
         self.raw: dict[str, list[Binding]] = {}  # what only the host has: at outputs, or one place
         self.hosts: list[HostPartition] = []
+        self.touched: dict[int, int] = {}  # cores named since it was cleared, and where they were
         self._matrix_ids: dict[int, int] = {}  # by identity: matrices are large
         self._parameters: dict[str, tuple[Array, Array]] = {}
         self._present: set[tuple[str, int]] = set()  # constant data that cores hold, by content
 
     def core(self, core: int) -> CoreCode:
         """The code of a core."""
-        return self.cores[core]
+        code = self.cores[core]
+        self.touched.setdefault(core, code.position)
+        return code
 
     def buffer(self, value: Value, core: int) -> Buffer:
         """Where a tensor lies on a core."""

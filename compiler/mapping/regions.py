@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 from math import prod
 
 from imcc.isa.target import Target
@@ -105,7 +106,7 @@ class Cutter:
     def _split(self, span: Span) -> tuple[Part, ...]:
         """One run in ranges of channels and outputs."""
         least = -(-self._cells(span) // self._core_cells())
-        for q, p in (*self._in_whole_arrays(span, least), *_divisions(span, least)):
+        for q, p in chain(self._in_whole_arrays(span, least), _divisions(span, least)):
             pieces = self._fitting(
                 Span(c0, c1, n0, n1, n1 - n0)
                 for n0, n1 in _ranges(span.n0, span.n1, p)
@@ -138,12 +139,10 @@ class Cutter:
         taps = prod(self.weight.shape[2:]) if isinstance(self.product, QConv) else 1
         width = max(1, self.target.array.cols // self._cells_per_weight())
         found = []
-        for q, p in _divisions(span, least):
-            if q > 2 * least:
-                break
+        for q, p in _divisions(span, least, 2 * least):
             rows, cols = taps * -(-(span.c1 - span.c0) // q), -(-(span.n1 - span.n0) // p)
             arrays = -(-rows // logical_rows(self.target)) * -(-cols // width)
-            if q * p <= 2 * least and arrays <= self.target.core.arrays:
+            if arrays <= self.target.core.arrays:
                 found.append((q * p * arrays, q * p, q, p))
         return [(q, p) for *_, q, p in sorted(found)]
 
@@ -202,11 +201,12 @@ def _bits(quant: QuantParams | None) -> int:
     return 8 if quant is None else quant.bits
 
 
-def _divisions(span: Span, least: int) -> Iterator[tuple[int, int]]:
-    """Ways to cut a span in (channel ranges, output ranges), with `least` ranges in all."""
+def _divisions(span: Span, least: int, ranges: int | None = None) -> Iterator[tuple[int, int]]:
+    """Ways to cut a span in (channel ranges, output ranges), from `least` to `ranges` in all."""
     channels, outputs = span.c1 - span.c0, span.n1 - span.n0
-    for q in range(1, channels + 1):
+    for q in range(1, min(channels, ranges or channels) + 1):
         most = outputs if q == channels else max(1, outputs // LEAST_OUTPUTS)
+        most = min(most, ranges // q if ranges else most)
         for p in range(max(1, -(-least // q)), most + 1):
             yield q, p
 

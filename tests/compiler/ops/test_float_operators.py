@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 from support.onnx_models import Shape, assert_matches, f32, model, node, weights
 
 from imcc.compiler.ir import Array
+from imcc.compiler.ir.ops.math import erf
 
 
 @settings(max_examples=60, deadline=None)
@@ -132,3 +135,15 @@ def test_softmax(opset: int, axis: int | None) -> None:
     attributes = {} if axis is None else {"axis": axis}
     softmax = node("Softmax", "x", "y", **attributes)
     assert_matches(model([softmax], {"x": ["N", 3, 4, 5]}, opset=opset))
+
+
+@given(st.lists(st.floats(-8, 8), min_size=1, max_size=50))
+def test_error_function_is_that_of_the_c_library(values: list[float]) -> None:
+    expected = np.array([math.erf(value) for value in values])
+    np.testing.assert_array_max_ulp(erf(np.array(values)), expected, 2)
+
+
+def test_error_function_at_its_ends() -> None:
+    found = erf(np.array([np.inf, -np.inf, np.nan, -0.0]))
+    np.testing.assert_array_equal(found, [1.0, -1.0, np.nan, -0.0])
+    assert np.signbit(found[3])
