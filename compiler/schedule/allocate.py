@@ -6,10 +6,11 @@ Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020 (arXiv 20
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+
+import numpy as np
 
 from .scratch import ALIGNMENT
 
@@ -45,13 +46,39 @@ class Placed:
 
 def allocate(intervals: Iterable[Interval]) -> tuple[Placed, ...]:
     """Place all intervals; those that live at the same time do not overlap."""
-    placed: list[Placed] = []
-    ascending: list[Placed] = []
-    for interval in sorted(intervals, key=lambda i: (-i.size, i.first, i.key)):
-        found = Placed(interval, _lowest(ascending, interval))
-        placed.append(found)
-        insort(ascending, found, key=_address)
-    return tuple(placed)
+    ordered = sorted(intervals, key=lambda i: (-i.size, i.first, i.key))
+    memory = _Memory(len(ordered))
+    return tuple(Placed(interval, memory.place(interval)) for interval in ordered)
+
+
+class _Memory:
+    """What is placed so far, in columns by ascending address.
+
+    Each search looks at all of it, in whole arrays: tens of thousands of intervals, as the readers
+    of one tensor make them, may all live at one time.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._columns = np.zeros((4, most), np.int64)
+        self._count = 0
+
+    def place(self, interval: Interval) -> int:
+        """Take the lowest address between those that live at the same time; returns it."""
+        address, count = self._lowest(interval), self._count
+        index = int(np.searchsorted(self._columns[0, :count], address, side="right"))
+        self._columns[:, index + 1 : count + 1] = self._columns[:, index:count]
+        stop = aligned(address + interval.size)
+        self._columns[:, index] = address, stop, interval.first, interval.last
+        self._count += 1
+        return address
+
+    def _lowest(self, interval: Interval) -> int:
+        starts, stops, first, last = self._columns[:, : self._count]
+        meets = np.flatnonzero((first <= interval.last) & (interval.first <= last))
+        free = np.maximum.accumulate(np.concatenate([[0], stops[meets]]))
+        fits = free[:-1] + interval.size <= starts[meets]
+        index = int(fits.argmax()) if fits.any() else -1
+        return int(free[index])
 
 
 def allocate_apart(intervals: Sequence[Interval], limit: int) -> tuple[Placed, ...]:
@@ -113,23 +140,6 @@ def largest_gap(placed: Sequence[Placed], task: int, limit: int) -> tuple[int, i
         best = max(best, (start, p.address - start), key=lambda gap: gap[1])
         start = max(start, aligned(p.end))
     return max(best, (start, limit - start), key=lambda gap: gap[1])
-
-
-def _lowest(ascending: Sequence[Placed], interval: Interval) -> int:
-    """The lowest address between those that live at the same time, which ascend by address."""
-    address, first, last = 0, interval.first, interval.last
-    for p in ascending:
-        other = p.interval
-        if other.first > last or first > other.last:
-            continue
-        if address + interval.size <= p.address:
-            return address
-        address = max(address, aligned(p.address + other.size))
-    return address
-
-
-def _address(placed: Placed) -> int:
-    return placed.address
 
 
 def aligned(address: int) -> int:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import hypothesis.strategies as st
 from hypothesis import given, settings
 
-from imcc.compiler.schedule.allocate import Interval, allocate, fit, largest_gap, peak
+from imcc.compiler.schedule.allocate import (
+    Interval,
+    Placed,
+    aligned,
+    allocate,
+    fit,
+    largest_gap,
+    peak,
+)
 
 
 @st.composite
@@ -53,3 +61,26 @@ def test_memory_is_reused_when_lives_do_not_meet() -> None:
 @settings(max_examples=60, deadline=None)
 def test_fit_says_what_allocate_does(wanted: list[Interval], limit: int) -> None:
     assert fit(wanted, limit) == (peak(allocate(wanted)) <= limit)
+
+
+@given(intervals())
+@settings(max_examples=100, deadline=None)
+def test_each_lies_at_the_lowest_address_that_is_free(wanted: list[Interval]) -> None:
+    """The largest first; free is where nothing placed before lives at the same time."""
+    before: list[Placed] = []
+    for placed in allocate(wanted):
+        one = placed.interval
+        taken = [p for p in before if p.alive(one.first, one.last)]
+        candidates = [0, *(aligned(p.end) for p in taken)]
+        assert placed.address == min(
+            a for a in candidates if all(p.end <= a or a + one.size <= p.address for p in taken)
+        )
+        before.append(placed)
+
+
+def test_all_readers_of_one_tensor_may_live_at_one_time() -> None:
+    count = 20_000
+    fan = [Interval((f"v{i}", 0), 64, i, count + i) for i in range(count)]
+    placed = allocate([Interval(("x", 0), 128, 0, count), *fan])
+    assert peak(placed) == 128 + 64 * count
+    assert len({p.address for p in placed}) == count + 1
