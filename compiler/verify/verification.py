@@ -113,7 +113,7 @@ def verify_program(
     compilation = recompile(program, model)
     same = replace(program, notes=()) == replace(compilation.program, notes=())
     floats = FloatWitness(model, compilation.imported)
-    own = _own_witness(compilation, program, model)
+    own, refused = _own_witness(compilation, program, model)
     exported, unexported = (None, "") if own else _exported_witness(compilation)
     run = _Run(
         compilation,
@@ -133,7 +133,7 @@ def verify_program(
         layer_checks(compilation, run.tallies) if layerwise else (),
         run.noise.decibels,
         None if labelled is None else _accuracy(run.machine, program, floats, labelled),
-        tuple(_notes(program, model, same)),
+        (*_notes(program, model, same), *refused),
     )
 
 
@@ -236,21 +236,25 @@ class _Run:
 
 def _own_witness(
     compilation: Compilation, program: Program, model: Model
-) -> OnnxRuntimeWitness | None:
+) -> tuple[OnnxRuntimeWitness | None, tuple[str, ...]]:
     """Onnxruntime on the model itself if it is quantized, wholly, and in ONNX's own way.
 
-    None also where its optimizer makes an invalid model of this one.
+    None also where its optimizer makes an invalid model of this one; a note says so.
     """
     imported = compilation.imported
     if not holds_codes(imported) or read_facts(program).activations:
-        return None
+        return None, ()
     found = onnx_model(model)
     if is_qonnx(found):
-        return None
+        return None, ()
     try:
-        return witness_of(found, imported)
-    except Exception:  # onnxruntime's errors have no common class; its optimizer has errors
-        return None
+        return witness_of(found, imported), ()
+    except Exception as error:  # onnxruntime's errors have no common class
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        return None, (
+            "onnxruntime cannot load this model with its optimizations, so outputs are compared "
+            f"with those of the quantized model that imcc exports: {reason}",
+        )
 
 
 def _exported_witness(compilation: Compilation) -> tuple[OnnxRuntimeWitness | None, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.command_line import MODELS, imcc
+from support.exported_models import type_by_attribute
 
 from imcc.isa import load_program, save_program
 from imcc.isa.instructions import Setq
@@ -142,6 +143,18 @@ def test_verify_says_no_with_exit_code_one(program: Path, tmp_path: Path) -> Non
     assert at_output["first"] == "/fc3/Gemm"
     assert at_output["differences"] > 0
     assert "compiling again gives another program" in bad.stderr
+
+
+def test_verify_notes_that_onnxruntime_refuses_the_model(tmp_path: Path) -> None:
+    model, program = tmp_path / "m.onnx", tmp_path / "m.imc"
+    model.write_bytes(type_by_attribute().SerializeToString())
+    assert imcc("compile", model, "--target", "isaac", "-o", program).exit_code == 0
+    said = "onnxruntime cannot load this model with its optimizations"
+    found = imcc("verify", program, "--model", model, "--samples", "2")
+    assert found.exit_code == 0
+    assert f"note: {said}" in found.stderr
+    found = imcc("verify", program, "--model", model, "--samples", "2", "--json")
+    assert said in json.loads(found.stdout)["notes"][0]
 
 
 def test_verify_warns_of_another_model(program: Path) -> None:
