@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 from typing import Annotated
 
 from .errors import EncodingError
@@ -118,19 +119,23 @@ class Kind:
     role: Role = Role.NONE
     choices: type[IntEnum] | None = None
 
-    @property
+    @cached_property
     def low(self) -> int:
         """Smallest value that fits."""
         return -(1 << (self.width - 1)) if self.signed else 0
 
-    @property
+    @cached_property
     def high(self) -> int:
         """Largest value that fits."""
         return (1 << (self.width - self.signed)) - 1
 
+    @cached_property
+    def _values(self) -> frozenset[int]:
+        return frozenset(self.choices or ())
+
     def check(self, owner: str, name: str, value: int) -> None:
         """Raise `EncodingError` unless `value` fits."""
-        if self.choices is not None and value not in set(self.choices):
+        if self.choices is not None and value not in self._values:
             names = ", ".join(choice.name.lower() for choice in self.choices)
             raise EncodingError(f"{owner}: field '{name}' is {value}; it must be one of {names}")
         if not self.low <= value <= self.high:

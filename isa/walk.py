@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from operator import itemgetter
 
 from .errors import ValidationError
 from .fields import ElementType, Role, Rounding, Space
-from .instruction import Instruction
+from .instruction import TABLE, Instruction
 from .instructions import (
     LOOP_DEPTH,
     STREAM_AXES,
@@ -33,6 +33,12 @@ from .instructions import (
 )
 from .program import Program
 
+# Of each instruction the fields that name registers of streams.
+_STREAM_FIELDS = {
+    kind: tuple(f.name for f in kind.layout if f.kind.role in (Role.READ, Role.WRITE))
+    for kind in TABLE.values()
+}
+
 
 @dataclass(frozen=True)
 class StreamState:
@@ -48,6 +54,10 @@ class StreamState:
     def count(self) -> int:
         """Number of elements."""
         return prod(self.counts)
+
+    def moved(self, delta: int) -> StreamState:
+        """The same walk from `delta` bytes further on."""
+        return StreamState(self.space, self.element, self.base + delta, self.counts, self.strides)
 
     @cached_property
     def extent(self) -> tuple[int, int]:
@@ -111,15 +121,13 @@ def walk(core: int, code: tuple[Instruction, ...]) -> Iterator[Operation]:
                     _read(registers, stream, core, pc), axis, count, stride
                 )
             case Step(stream, delta):
-                state = _read(registers, stream, core, pc)
-                registers[stream] = replace(state, base=state.base + delta)
+                registers[stream] = _read(registers, stream, core, pc).moved(delta)
             case Setq(zero_point, low, high, rounding):
                 stage = OutputStage(zero_point, low, high, Rounding(rounding))
             case instruction:
                 streams = {
-                    field.name: _read(registers, getattr(instruction, field.name), core, pc)
-                    for field in instruction.layout
-                    if field.kind.role in (Role.READ, Role.WRITE)
+                    name: _read(registers, getattr(instruction, name), core, pc)
+                    for name in _STREAM_FIELDS[type(instruction)]
                 }
                 yield Operation(core, pc, instruction, streams, stage)
 
@@ -237,4 +245,4 @@ def _read(registers: Mapping[int, StreamState], stream: int, core: int, pc: int)
 def _with_axis(state: StreamState, axis: int, count: int, stride: int) -> StreamState:
     counts, strides = list(state.counts), list(state.strides)
     counts[axis], strides[axis] = count, stride
-    return replace(state, counts=tuple(counts), strides=tuple(strides))
+    return StreamState(state.space, state.element, state.base, tuple(counts), tuple(strides))

@@ -204,9 +204,9 @@ def _place(tile: Tile) -> tuple[int, int, int, int]:
 
 def _copies(matrix: Matrix) -> Iterator[str]:
     """Check that all copies have the same tiles."""
-    found: list[set[Tile]] = [set() for _ in range(matrix.copies)]
-    for tile in matrix.tiles:
-        found[tile.copy].add(replace(tile, array=0, row=0, col=0, copy=0))
+    found: list[set[tuple[int, ...]]] = [set() for _ in range(matrix.copies)]
+    for t in matrix.tiles:
+        found[t.copy].add((t.k, t.rows, t.n, t.cols, t.slice, t.negative))
     for copy, tiles in enumerate(found):
         if tiles != found[0]:
             yield f"copy {copy} has other tiles than copy 0"

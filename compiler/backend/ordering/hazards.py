@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from .items import Item, Range
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Use:
-    """Who used a range last: the last writer of just this range, and its readers since."""
+    """Who used bytes [low, high) last: the last writer of just these, and their readers since."""
 
+    low: int
+    high: int
     writer: int | None = None
     readers: list[int] = field(default_factory=list)
 
@@ -23,47 +25,44 @@ class _Ranges:
     """
 
     def __init__(self) -> None:
-        self.uses: dict[Range, _Use] = {}
-        self._overlapping: dict[Range, list[Range]] = {}
-
-    def overlapping(self, wanted: Range) -> list[Range]:
-        """Ranges that have bytes in common with `wanted`, itself among them."""
-        if wanted not in self._overlapping:
-            low, high = wanted
-            found = [other for other in self.uses if other[0] < high and low < other[1]]
-            for other in found:
-                self._overlapping[other].append(wanted)
-            self._overlapping[wanted] = [*found, wanted]
-            self.uses[wanted] = _Use()
-        return self._overlapping[wanted]
+        self._uses: dict[Range, _Use] = {}
+        self._overlapping: dict[Range, list[_Use]] = {}
 
     def needs(self, item: Item) -> set[int]:
         """Items that must have ended before this one."""
-        needed: set[int] = set()
+        needed: set[int | None] = set()
         for read in item.reads:
-            needed.update(self._writers(read))
+            needed.update([use.writer for use in self._meeting(read)])
         for written in item.writes:
-            needed.update(self._writers(written))
-            for other in self.overlapping(written):
-                needed.update(self.uses[other].readers)
-        return needed
+            for use in self._meeting(written):
+                needed.add(use.writer)
+                needed.update(use.readers)
+        return {index for index in needed if index is not None}
 
     def note(self, index: int, item: Item) -> None:
         """Note what an item does. What lies inside bytes that it writes is settled by it."""
         for read in item.reads:
-            self.overlapping(read)
-            self.uses[read].readers.append(index)
+            self._meeting(read)
+            self._uses[read].readers.append(index)
         for low, high in item.writes:
-            for other in self.overlapping((low, high)):
-                if low <= other[0] and other[1] <= high:
-                    use = self.uses[other]
+            for use in self._meeting((low, high)):
+                if low <= use.low and use.high <= high:
                     use.writer = None
                     use.readers.clear()
-            self.uses[low, high].writer = index
+            self._uses[low, high].writer = index
 
-    def _writers(self, wanted: Range) -> list[int]:
-        uses = (self.uses[other].writer for other in self.overlapping(wanted))
-        return [writer for writer in uses if writer is not None]
+    def _meeting(self, wanted: Range) -> list[_Use]:
+        """Uses of ranges that have bytes in common with `wanted`, itself among them."""
+        found = self._overlapping.get(wanted)
+        if found is None:
+            low, high = wanted
+            use = self._uses[wanted] = _Use(low, high)
+            found = [u for u in self._uses.values() if u.low < high and low < u.high]
+            for other in found:
+                if other is not use:
+                    self._overlapping[other.low, other.high].append(use)
+            self._overlapping[wanted] = found
+        return found
 
 
 def needs(items: Sequence[Item]) -> list[list[int]]:

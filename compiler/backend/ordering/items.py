@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from imcc.isa import Operation, Program, Role, Space, walk
+from imcc.isa import TABLE, Operation, Program, Role, Space, walk
 from imcc.isa.cost import OperationCost, OperationCosts, Unit
 from imcc.isa.instructions import Barrier, Write
 
@@ -19,6 +19,7 @@ Range = tuple[int, int]  # first byte, behind the last, on one line for all that
 _GLOBAL = 1 << 48
 _ARRAYS = 1 << 56
 _OTHERS = (1 << 60, (1 << 60) + 1)  # what other cores do that this one knows of
+_ROLES = {kind: {f.name: f.kind.role for f in kind.layout} for kind in TABLE.values()}
 _ALL = ((1 << 60) + 1, (1 << 60) + 2)  # everything on this core
 
 
@@ -92,7 +93,7 @@ class _Maker:
 
     def _item(self, operation: Operation, whole: bool) -> Item:
         cost = self._costs.cost(operation)
-        roles = {field.name: field.kind.role for field in operation.instruction.layout}
+        roles = _ROLES[type(operation.instruction)]
         touched: dict[Role, list[Range]] = {Role.READ: [], Role.WRITE: []}
         ordered = False
         for name, stream in operation.streams.items():

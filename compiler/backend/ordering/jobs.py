@@ -18,13 +18,15 @@ Place = tuple[int, int]  # core, index of an item
 class Job:
     """Items that begin together. `waits` counts the ends that it waits for.
 
-    `rank` is where its last item stands in its program. `then` are the jobs that wait for it.
+    `ready` is the latest of those that have come, in cycles. `rank` is where its last item stands
+    in its program. `then` are the jobs that wait for it.
     """
 
     places: list[Place]
     items: list[Item]
     rank: int
     waits: int = 0
+    ready: int = 0
     then: list[Job] = field(default_factory=list)
 
     def let_wait(self, other: Job) -> None:

@@ -28,7 +28,6 @@ def beginnings(jobs: Iterable[Job], target: Target) -> dict[int, list[int]]:
     """For each core the indices of its items in the order in which they begin."""
     play = _Play(target)
     for job in jobs:
-        play.ready.setdefault(id(job), 0)
         if not job.waits:
             play.await_turn(0, job)
     play.run()
@@ -40,7 +39,6 @@ class _Play:
 
     def __init__(self, target: Target) -> None:
         self.order: dict[int, list[int]] = defaultdict(list)
-        self.ready: dict[int, int] = {}
         self._mesh = Mesh(target.chip)
         self._free: dict[Resource, int] = defaultdict(int)
         self._memory_free = 0
@@ -110,10 +108,10 @@ class _Play:
         return end
 
     def _release(self, job: Job, time: int) -> None:
-        self.ready[id(job)] = time = max(self.ready.get(id(job), 0), time)
+        job.ready = max(job.ready, time)
         job.waits -= 1
         if not job.waits:
-            self.await_turn(time, job)
+            self.await_turn(job.ready, job)
 
 
 def _held(core: int, item: Item) -> list[Resource]:
