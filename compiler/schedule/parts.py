@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -35,18 +35,32 @@ class Parts:
         """The strips of columns, if there are any."""
         return self.cuts[1] if len(self.cuts) > 1 else None
 
-    def boxes(self) -> Iterator[tuple[Value, Box]]:
-        """Every part, and what it holds."""
-        yield from zip(self.values, product(*self.cuts), strict=True)
+    def part(self, box: Box) -> Value | None:
+        """The part that is just a box, if there is one."""
+        try:
+            places = [cut.index(span) for cut, span in zip(self.cuts, box, strict=True)]
+        except ValueError:
+            return None
+        return self.values[self._number(places)]
 
     def over(self, box: Box) -> list[tuple[Value, Box, Box]]:
         """The parts that a box lies in: value, what it holds, and what of that is meant."""
+        met = [
+            [(at, span) for at, span in enumerate(cut) if span[0] < stop and start < span[1]]
+            for cut, (start, stop) in zip(self.cuts, box, strict=True)
+        ]
         found = []
-        for value, held in self.boxes():
+        for places in product(*met):
+            held = tuple(span for _, span in places)
             meant = tuple((max(a, c), min(b, d)) for (a, b), (c, d) in zip(held, box, strict=True))
-            if all(start < stop for start, stop in meant):
-                found.append((value, held, meant))
+            found.append((self.values[self._number([at for at, _ in places])], held, meant))
         return found
+
+    def _number(self, places: Sequence[int]) -> int:
+        number = 0
+        for place, cut in zip(places, self.cuts, strict=True):
+            number = number * len(cut) + place
+        return number
 
     def with_axes(self, value: Value, axes: Iterable[int]) -> Parts | None:
         """The same parts along more axes, behind the rows, along which each has all."""

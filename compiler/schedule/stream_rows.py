@@ -273,9 +273,9 @@ class _Splitter:
         parts = self._along(value, need)
         if parts is not None:
             wanted = parts.box(value, need)
-            for part, box in parts.boxes():
-                if box == wanted and self.cores[part.name] == core:
-                    return part
+            part = parts.part(wanted)
+            if part is not None and self.cores[part.name] == core:
+                return part
             return self._join(value, parts.axes, wanted, core)
         axes = tuple(sorted(need))
         box = full_box(value, axes, need)

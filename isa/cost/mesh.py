@@ -33,14 +33,11 @@ class Mesh:
         stops = [*(row * self._cols + c for c in along), *(r * self._cols + last_col for r in down)]
         return tuple(zip(stops, [*stops[1:], other], strict=True))
 
-    def free(self, core: int, other: int) -> int:
-        """The first cycle in which all links of a route are free."""
-        return max((self._free.get(link, 0) for link in self.route(core, other)), default=0)
-
     def reserve(self, core: int, other: int, time: int, cycles: int) -> int:
         """Take all links of a route together as soon as they are free; returns the first cycle."""
-        start = max(time, self.free(core, other))
-        for link in self.route(core, other):
+        route = self.route(core, other)
+        start = max([time, *(self._free.get(link, 0) for link in route)])
+        for link in route:
             self._free[link] = start + cycles
             self.busy[link] += cycles
         return start

@@ -21,7 +21,8 @@ from imcc.isa.cost import Mesh, OperationCost, Unit
 from .items import Item
 from .jobs import Job, exchanged
 
-Resource = tuple[int, int, int]  # core, unit, number of an array
+Resource = tuple[int, ...]
+"""A unit of a core: core, unit, number of an array. Or a link: both cores."""
 
 
 def beginnings(jobs: Iterable[Job], target: Target) -> dict[int, list[int]]:
@@ -29,49 +30,83 @@ def beginnings(jobs: Iterable[Job], target: Target) -> dict[int, list[int]]:
     play = _Play(target)
     for job in jobs:
         if not job.waits:
-            play.await_turn(0, job)
+            play.call(0, job)
     play.run()
     return play.order
 
 
 class _Play:
-    """The chip while it is played; times are cycles."""
+    """The chip while it is played; times are cycles.
+
+    A job that finds a resource taken waits for that one. When it is free, those that wait for it
+    have their turns, the ones that stand first in their programs before others.
+    """
 
     def __init__(self, target: Target) -> None:
         self.order: dict[int, list[int]] = defaultdict(list)
+        self._ready: dict[Job, int] = {}
         self._mesh = Mesh(target.chip)
+        self._held: dict[Job, tuple[Resource, ...]] = {}
         self._free: dict[Resource, int] = defaultdict(int)
         self._memory_free = 0
-        self._turns: list[tuple[int, int, int, Job]] = []
+        self._waiting: dict[Resource, list[tuple[int, int, Job]]] = defaultdict(list)
+        self._called: set[Resource] = set()
+        self._calls: list[tuple[int, int, int, Job | Resource]] = []
         self._count = 0
 
-    def await_turn(self, time: int, job: Job) -> None:
-        """Let a job try to begin at a time; of several those that stand first in their program."""
+    def call(self, time: int, whom: Job | Resource) -> None:
+        """Let a job try to begin at a time, or those that wait for a resource."""
         self._count += 1
-        heappush(self._turns, (time, job.rank, self._count, job))
+        rank = whom.rank if isinstance(whom, Job) else -1
+        heappush(self._calls, (time, rank, self._count, whom))
 
     def run(self) -> None:
         """Begin all jobs."""
-        while self._turns:
-            time, _, _, job = heappop(self._turns)
-            start = self._possible(job, time)
-            if start > time:
-                self.await_turn(start, job)
+        while self._calls:
+            time, _, _, whom = heappop(self._calls)
+            if isinstance(whom, Job):
+                self._try(whom, time)
             else:
-                self._begin(job, time)
+                self._turns(whom, time)
 
-    def _possible(self, job: Job, time: int) -> int:
-        """The first cycle from `time` on in which all that a job holds is free now."""
-        free = [
-            self._free[resource]
+    def _try(self, job: Job, time: int) -> None:
+        """Begin a job, or let it wait for the first resource that is taken."""
+        if job not in self._held:
+            self._held[job] = self._resources(job)
+        for resource in self._held[job]:
+            if self._free[resource] > time:
+                self._count += 1
+                heappush(self._waiting[resource], (job.rank, self._count, job))
+                self._call_back(resource)
+                return
+        self._begin(job, time)
+
+    def _turns(self, resource: Resource, time: int) -> None:
+        self._called.discard(resource)
+        waiting = self._waiting[resource]
+        while waiting and self._free[resource] <= time:
+            self._try(heappop(waiting)[-1], time)
+        if waiting:
+            self._call_back(resource)
+
+    def _call_back(self, resource: Resource) -> None:
+        if resource not in self._called:
+            self._called.add(resource)
+            self.call(self._free[resource], resource)
+
+    def _resources(self, job: Job) -> tuple[Resource, ...]:
+        """All that a job must find free."""
+        units = [
+            resource
             for (core, _), item in zip(job.places, job.items, strict=True)
-            for resource in _held(core, item)
+            for resource in _units(core, item)
         ]
         pair = exchanged(job)
-        if pair is not None:
-            source, target = (job.places[side][0] for side in pair)
-            free.append(self._mesh.free(source, target))
-        return max(time, *free) if free else time
+        return (*units, *self._route(job, pair)) if pair else tuple(units)
+
+    def _route(self, job: Job, pair: tuple[int, int]) -> tuple[Resource, ...]:
+        source, target = (job.places[side][0] for side in pair)
+        return self._mesh.route(source, target)
 
     def _begin(self, job: Job, start: int) -> None:
         end = start
@@ -79,14 +114,13 @@ class _Play:
             self.order[core].append(index)
             if item.cost is not None:
                 end = max(end, self._pass(core, item.cost, start))
+        for resource in self._held.pop(job):
+            self._free[resource] = end
         pair = exchanged(job)
         if pair is not None:
             sent = job.items[pair[0]].cost
             assert sent is not None
-            source, target = (job.places[side][0] for side in pair)
-            self._mesh.reserve(source, target, start, sent.link)
-        for (core, _), item in zip(job.places, job.items, strict=True):
-            self._free.update((resource, end) for resource in _held(core, item))
+            self._free.update((link, start + sent.link) for link in self._route(job, pair))
         for follower in job.then:
             self._release(follower, end)
 
@@ -108,16 +142,16 @@ class _Play:
         return end
 
     def _release(self, job: Job, time: int) -> None:
-        job.ready = max(job.ready, time)
+        self._ready[job] = time = max(self._ready.get(job, 0), time)
         job.waits -= 1
         if not job.waits:
-            self.await_turn(job.ready, job)
+            self.call(time, job)
 
 
-def _held(core: int, item: Item) -> list[Resource]:
-    """What an item holds from its beginning to its end."""
+def _units(core: int, item: Item) -> list[Resource]:
+    """The units of a core that an item holds from its beginning to its end."""
     if item.cost is None or item.cost.unit is Unit.SYNC:
         return []
     if item.cost.unit is Unit.ARRAYS:
-        return [(core, Unit.ARRAYS, array) for array in item.cost.arrays]
+        return [(core, Unit.ARRAYS, array) for array in sorted(item.cost.arrays)]
     return [(core, item.cost.unit, 0)]

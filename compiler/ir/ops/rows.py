@@ -65,7 +65,8 @@ class Rows(Op):
 
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """The boxes at their places."""
-        result = np.empty(self.infer(types)[0].shape, inputs[0].dtype)
+        shape = (len(inputs[0]), *self.infer(types)[0].shape[1:])
+        result = np.empty(shape, inputs[0].dtype)
         for index, x in enumerate(inputs):
             result[self._index(x.ndim, self.targets(index))] = x[
                 self._index(x.ndim, self.boxes[index])
