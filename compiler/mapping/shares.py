@@ -21,8 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import ceil
-from typing import Self
+from math import ceil, inf
 
 import numpy as np
 
@@ -89,6 +88,34 @@ class Room:
         return share.groups * held.cores if large else 0
 
 
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The shares that a product can have: their times, arrays, and times of all cores together.
+
+    A row of `shares` has groups, copies and strips.
+    """
+
+    times: Floats
+    arrays: Ints
+    work: Floats
+    shares: Ints
+
+    @property
+    def fastest(self) -> float:
+        """The least time."""
+        return float(self.times.min())
+
+    def cores(self, time: float, room: Room) -> Floats:
+        """What each share takes of the cores if nothing may take longer than `time`."""
+        cores: Floats = np.maximum(self.arrays / room.arrays, self.work / time)
+        return np.where(self.times <= time, cores, np.inf)
+
+    def pick(self, time: float, room: Room) -> Share:
+        """The share that takes least."""
+        groups, copies, strips = self.shares[self.cores(time, room).argmin()].tolist()
+        return Share(groups, copies, strips)
+
+
 @dataclass(frozen=True)
 class Demand:
     """What a product asks for: `rows` of `windows` windows each.
@@ -109,25 +136,14 @@ class Demand:
         turns, copies = np.array([share.groups // share.strips]), np.array([share.copies])
         return float(self._times(share.strips, turns, copies, fill)[0, 0])
 
-    def load(self, share: Share) -> float:
-        """Time that a core of a group works for one input."""
-        return self.time(share, 0)
-
     def used(self, share: Share, room: Room) -> int:
         """Arrays that a share takes, with those of its cores that it leaves to nobody."""
         return share.groups * int(self._held(np.array([share.copies]), room)[0])
 
-    def options(self, room: Room, fill: int) -> tuple[Share, ...]:
-        """Shares that take ever less time, and as few arrays as each time can be had with."""
-        found = [option for strips in self._strips() for option in self._with(strips, room, fill)]
-        found.sort(key=lambda option: (option[0], option[1], -option[2].strips))
-        kept: list[Share] = []
-        least = None
-        for _, used, share in found:  # what takes more time must take fewer arrays
-            if least is None or used < least:
-                kept.append(share)
-                least = used
-        return tuple(reversed(kept))
+    def table(self, room: Room, fill: int) -> Table:
+        """All shares worth looking at; of those that take the same, more strips come first."""
+        found = [self._with(strips, room, fill) for strips in reversed(list(self._strips()))]
+        return Table(*(np.concatenate(column) for column in zip(*found, strict=True)))
 
     def _strips(self) -> Iterator[int]:
         """Numbers of strips of equal width, but for the last."""
@@ -135,29 +151,22 @@ class Demand:
         counts = {-(-self.windows // width) for width in widths}
         yield from sorted({1} | {count for count in counts if count <= _MOST_STRIPS})
 
-    def _with(self, strips: int, room: Room, fill: int) -> list[tuple[float, int, Share]]:
-        """Time, arrays and share for each number of turns and copies worth looking at.
-
-        Copies come first: a second group is for a second core.
-        """
-        held = self.footprint
-        most = self._most_copies(strips, room)
-        turns = self._turns(strips, room.cores // (held.cores * strips))
-        if not turns.size:
-            return []
-        copies = np.arange(most // 2 + 1, most + 1) if strips > 1 else np.arange(1, most + 1)
+    def _with(self, strips: int, room: Room, fill: int) -> tuple[Floats, Ints, Floats, Ints]:
+        """The columns of the table for each number of turns and copies."""
+        turns = self._turns(strips, room.cores // (self.footprint.cores * strips))
+        copies = np.arange(1, self._most_copies(strips, room) + 1)
+        groups = turns[:, None] * strips
         times = self._times(strips, turns, copies, fill)
-        used = turns[:, None] * strips * self._held(copies, room)
-        return [
-            (time, taken, Share(int(t) * strips, int(c), strips))
-            for t, row_times, row_used in zip(turns, times.tolist(), used.tolist(), strict=True)
-            for c, time, taken in zip(copies, row_times, row_used, strict=True)
-        ]
+        work = groups * self.footprint.cores * self._times(strips, turns, copies, 0)
+        arrays = groups * self._held(copies, room)
+        each = np.broadcast_arrays(groups, copies, strips)
+        shares = np.stack([one.ravel() for one in each], axis=1)
+        return times.ravel(), arrays.ravel(), work.ravel(), shares
 
     def _turns(self, strips: int, most: int) -> Ints:
         """Numbers of groups for each strip that leave every group `LEAST_ROUNDS` parts to make."""
-        runs = self._runs(strips)
-        return np.arange(1, min(max(1, runs // LEAST_ROUNDS), most) + 1)
+        turns = min(max(1, self._runs(strips) // LEAST_ROUNDS), most)
+        return np.arange(1, (max(1, turns) if strips == 1 else turns) + 1)
 
     def _most_copies(self, strips: int, room: Room) -> int:
         """No more copies than a core can start in the time of a window are of use."""
@@ -206,61 +215,23 @@ def choose_shares(demands: Sequence[Demand], room: Room, fill: int = 0) -> Mappi
 
     Nothing where the room is too little for one replica of each.
     """
-    tables = [_Table.of(demand, room, fill) for demand in demands]
-    high = max((table.slowest for table in tables), default=0.0)
-    if _cores(tables, high, room) > room.cores * room.part:
+    tables = [demand.table(room, fill) for demand in demands]
+    cores = room.cores * room.part
+    if _cores(tables, inf, room) > cores:
         return {}
-    low = max((table.fastest for table in tables), default=0.0)
+    low = high = max((table.fastest for table in tables), default=0.0)
+    while _cores(tables, high, room) > cores:
+        low, high = high, 2 * high
     while low < high * (1 - _PRECISION):
         middle = (low + high) / 2
-        fits = _cores(tables, middle, room) <= room.cores * room.part
+        fits = _cores(tables, middle, room) <= cores
         low, high = (low, middle) if fits else (middle, high)
     picked = [table.pick(high, room) for table in tables]
     return {
-        demand.name: replace(table.shares[index], load=demand.load(table.shares[index]))
-        for demand, table, index in zip(demands, tables, picked, strict=True)
+        demand.name: replace(share, load=demand.time(share))
+        for demand, share in zip(demands, picked, strict=True)
     }
 
 
-@dataclass(frozen=True, eq=False)
-class _Table:
-    """The shares that a product can have: their times, arrays, and times of all cores together."""
-
-    shares: tuple[Share, ...]
-    times: Floats
-    arrays: Ints
-    work: Floats
-
-    @classmethod
-    def of(cls, demand: Demand, room: Room, fill: int) -> Self:
-        """The shares of a demand."""
-        shares, cores = demand.options(room, fill), demand.footprint.cores
-        return cls(
-            shares,
-            np.array([demand.time(share, fill) for share in shares]),
-            np.array([demand.used(share, room) for share in shares]),
-            np.array([demand.load(share) * share.groups * cores for share in shares]),
-        )
-
-    @property
-    def fastest(self) -> float:
-        """The least time."""
-        return float(self.times.min())
-
-    @property
-    def slowest(self) -> float:
-        """The time that no core is busy longer than, whatever the share."""
-        return float(max(self.times.max(), self.work.max()))
-
-    def cores(self, time: float, room: Room) -> Floats:
-        """What each share takes of the cores if nothing may take longer than `time`."""
-        cores: Floats = np.maximum(self.arrays / room.arrays, self.work / time)
-        return np.where(self.times <= time, cores, np.inf)
-
-    def pick(self, time: float, room: Room) -> int:
-        """The share that takes least."""
-        return int(self.cores(time, room).argmin())
-
-
-def _cores(tables: Sequence[_Table], time: float, room: Room) -> float:
+def _cores(tables: Sequence[Table], time: float, room: Room) -> float:
     return sum(float(table.cores(time, room).min()) for table in tables)
