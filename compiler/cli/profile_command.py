@@ -15,7 +15,8 @@ from .text import echo_json
     "--inputs",
     type=click.IntRange(1, 10_000),
     metavar="N",
-    help="Inputs in a row; 4 by default. The time between the last two is the interval.",
+    help="Inputs in a row; 5 by default. The interval is the time between the last two that others "
+    "follow.",
 )
 @click.option("--csv", "csv_", metavar="FILE", help="Write the layers as CSV.")
 @click.option("--trace", metavar="FILE.json", help="Write what each resource does, for Perfetto.")

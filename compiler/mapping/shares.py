@@ -29,15 +29,20 @@ from .choices import Floats, Ints
 
 MOST_RUNS = 56  # of rows of a product
 MOST_PARTS = 168  # of a product: runs times strips
-LEAST_ROUNDS = 6  # parts that a group makes one after the other, where there are as many
+LEAST_ROUNDS = 8  # parts that a group makes one after the other, where there are as many
 _MOST_STRIPS = 14
 _PRECISION = 0.01  # of the least time
+_HALF = 0.5
+_COMPANY = 0.15  # of a core, for each group beside others
 _LEAST_WIDTH = 2  # columns of a strip; narrower ones mostly read what others read too
 
 
-def most_runs(strips: int) -> int:
-    """The most runs of rows that results in so many strips are made in."""
-    return max(1, min(MOST_RUNS, MOST_PARTS // strips))
+def most_runs(strips: int, turns: int = 1) -> int:
+    """The most runs of rows that results in so many strips are made in.
+
+    Where groups take turns each has `LEAST_ROUNDS` of them.
+    """
+    return max(1, min(MOST_RUNS, MOST_PARTS // strips), LEAST_ROUNDS * turns if turns > 1 else 1)
 
 
 @dataclass(frozen=True)
@@ -90,14 +95,15 @@ class Room:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The shares that a product can have: their times, arrays, and times of all cores together.
+    """The shares that a product can have: their times, arrays, cores and the load of each core.
 
     A row of `shares` has groups, copies and strips.
     """
 
     times: Floats
     arrays: Ints
-    work: Floats
+    cores: Ints
+    loads: Floats
     shares: Ints
 
     @property
@@ -105,14 +111,20 @@ class Table:
         """The least time."""
         return float(self.times.min())
 
-    def cores(self, time: float, room: Room) -> Floats:
-        """What each share takes of the cores if nothing may take longer than `time`."""
-        cores: Floats = np.maximum(self.arrays / room.arrays, self.work / time)
-        return np.where(self.times <= time, cores, np.inf)
+    def taken(self, time: float, room: Room) -> Floats:
+        """Cores that each share takes if nothing may take longer than `time`.
+
+        Where a core is busy more than half of it, hardly anything else goes there; what shares a
+        core with others wants more of it than its own time.
+        """
+        busy = self.loads / time + _COMPANY
+        cores = self.cores * np.where(busy > _HALF, 1, busy)
+        taken: Floats = np.maximum(self.arrays / room.arrays, cores)
+        return np.where(self.times <= time, taken, np.inf)
 
     def pick(self, time: float, room: Room) -> Share:
         """The share that takes least."""
-        groups, copies, strips = self.shares[self.cores(time, room).argmin()].tolist()
+        groups, copies, strips = self.shares[self.taken(time, room).argmin()].tolist()
         return Share(groups, copies, strips)
 
 
@@ -151,45 +163,43 @@ class Demand:
         counts = {-(-self.windows // width) for width in widths}
         yield from sorted({1} | {count for count in counts if count <= _MOST_STRIPS})
 
-    def _with(self, strips: int, room: Room, fill: int) -> tuple[Floats, Ints, Floats, Ints]:
+    def _with(self, strips: int, room: Room, fill: int) -> tuple[Floats, Ints, Ints, Floats, Ints]:
         """The columns of the table for each number of turns and copies."""
         turns = self._turns(strips, room.cores // (self.footprint.cores * strips))
         copies = np.arange(1, self._most_copies(strips, room) + 1)
         groups = turns[:, None] * strips
         times = self._times(strips, turns, copies, fill)
-        work = groups * self.footprint.cores * self._times(strips, turns, copies, 0)
+        loads = self._times(strips, turns, copies, 0)
         arrays = groups * self._held(copies, room)
-        each = np.broadcast_arrays(groups, copies, strips)
-        shares = np.stack([one.ravel() for one in each], axis=1)
-        return times.ravel(), arrays.ravel(), work.ravel(), shares
+        each = [one.ravel() for one in np.broadcast_arrays(groups, copies, strips)]
+        cores = each[0] * self.footprint.cores
+        return times.ravel(), arrays.ravel(), cores, loads.ravel(), np.stack(each, axis=1)
 
     def _turns(self, strips: int, most: int) -> Ints:
         """Numbers of groups for each strip that leave every group `LEAST_ROUNDS` parts to make."""
-        turns = min(max(1, self._runs(strips) // LEAST_ROUNDS), most)
+        turns = min(max(1, self.rows // LEAST_ROUNDS), most)
         return np.arange(1, (max(1, turns) if strips == 1 else turns) + 1)
 
     def _most_copies(self, strips: int, room: Room) -> int:
         """No more copies than a core can start in the time of a window are of use."""
         held = self.footprint
         most = max(1, room.arrays // held.arrays) if held.cores == 1 else 1
-        most = min(most, self._part_windows(strips))
+        most = min(most, int(self._lengths(strips, np.array([1]))[0]) * -(-self.windows // strips))
         return min(most, ceil(held.window_time / held.start_time)) if held.start_time else most
 
-    def _run_length(self, strips: int) -> int:
-        return -(-self.rows // most_runs(strips))
-
-    def _runs(self, strips: int) -> int:
-        return -(-self.rows // self._run_length(strips))
-
-    def _part_windows(self, strips: int) -> int:
-        return self._run_length(strips) * -(-self.windows // strips)
+    def _lengths(self, strips: int, turns: Ints) -> Ints:
+        """Rows of a run."""
+        return np.array([-(-self.rows // most_runs(strips, int(number))) for number in turns])
 
     def _times(self, strips: int, turns: Ints, copies: Ints, fill: int) -> Floats:
         """Time for all rows, by turns and copies; a core cannot be faster than its starts."""
-        held, windows, runs = self.footprint, self._part_windows(strips), self._runs(strips)
-        on_arrays = np.maximum(-(-windows // copies) * held.window_time, windows * held.start_time)
-        part: Floats = on_arrays + self.work / (runs * strips)
-        return (-(-runs // turns)[:, None] + fill) * part
+        held, lengths = self.footprint, self._lengths(strips, turns)
+        windows, runs = lengths * -(-self.windows // strips), -(-self.rows // lengths)
+        on_arrays = -(-windows[:, None] // copies) * held.window_time
+        starts = windows * held.start_time
+        part: Floats = np.maximum(on_arrays, starts[:, None])
+        part = part + (self.work / (runs * strips))[:, None]
+        return (-(-runs // turns) + fill)[:, None] * part
 
     def _held(self, copies: Ints, room: Room) -> Ints:
         """Arrays of a group with those that it leaves to nobody.
@@ -234,4 +244,4 @@ def choose_shares(demands: Sequence[Demand], room: Room, fill: int = 0) -> Mappi
 
 
 def _cores(tables: Sequence[Table], time: float, room: Room) -> float:
-    return sum(float(table.cores(time, room).min()) for table in tables)
+    return sum(float(table.taken(time, room).min()) for table in tables)

@@ -15,7 +15,7 @@ from .room import row_axes
 from .row_ranges import has_strips
 from .scratch import windows_per_row
 
-_FILL = {ScheduleMode.LATENCY: 2, ScheduleMode.THROUGHPUT: 1}
+_FILL = {ScheduleMode.LATENCY: 2, ScheduleMode.THROUGHPUT: 0}
 
 
 def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:

@@ -20,7 +20,7 @@ from ..ir.ops.partial_sums import AddSums
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.rows import Box, Rows, Span
 from ..ir.ops.tiled import Tiled
-from ..mapping.shares import MOST_RUNS, most_runs
+from ..mapping.shares import most_runs
 from ..mapping.tiled_graph import TiledGraph
 from .parts import COLUMNS, Parts, full_box, shifted, starts, volume
 from .row_ranges import Need, has_strips, part_of, row_axis, runs_behind, runs_of, strips_of
@@ -62,13 +62,13 @@ def whole_operations(tiled: TiledGraph) -> Streamed:
     return Streamed(tiled.graph, tiled.cores, {})
 
 
-def stream_rows(tiled: TiledGraph, rows: int = MOST_RUNS, *, follow: bool = True) -> Streamed:
-    """Cut operations in at most so many runs of rows.
+def stream_rows(tiled: TiledGraph, *, follow: bool = True) -> Streamed:
+    """Cut operations in runs of rows, and in strips of columns where the mapping has them.
 
     What is not a product runs where its rows are made, which is quick, or unless `follow` where the
     mapping has put it: there are the windows of all rows in one place, and take less memory.
     """
-    splitter = _Splitter(tiled, rows, follow)
+    splitter = _Splitter(tiled, follow)
     for node in tiled.graph.nodes:
         splitter.add(node)
     graph = splitter.finish()
@@ -78,12 +78,11 @@ def stream_rows(tiled: TiledGraph, rows: int = MOST_RUNS, *, follow: bool = True
 class _Splitter:
     """The new graph while it is built."""
 
-    def __init__(self, tiled: TiledGraph, rows: int, follow: bool) -> None:
+    def __init__(self, tiled: TiledGraph, follow: bool) -> None:
         self.cores: dict[str, int] = {}
         self.blocks: dict[str, Block] = {}
         self._tiled = tiled
         self._old = tiled.graph
-        self._rows = rows
         self._follow = follow
         self._builder = GraphBuilder(tiled.graph.name)
         self._whole = {
@@ -154,8 +153,11 @@ class _Splitter:
 
     def _runs(self, node: Node, axis: int, strips: int) -> tuple[Span, ...]:
         """As soon as a run of the first operand is there, there is one of the result."""
-        most = min(self._rows, most_runs(strips))
         parts = self._parts.get(node.operands[0].name)
+        if isinstance(node.op, Tiled):
+            most = most_runs(strips, len(self._tiled.plans(node)) // strips)
+        else:
+            most = max(most_runs(strips), len(parts.rows) if parts else 1)
         if parts is None:
             return runs_of(node, axis, most)
         return runs_behind(node, axis, parts.axes[0], [stop for _, stop in parts.rows], most)

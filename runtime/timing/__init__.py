@@ -57,7 +57,7 @@ happen before time 0 and are reported apart, one behind the other on a core and 
 different cores. Where a core writes one of these arrays again later, all its writes count for
 every input. Global memory above the constants exists once an input, so that only transfers and
 barriers tie cores together. The latency is the end of the first input on the last core, with the
-others behind it; the interval is the time between the ends of the last two.
+others behind it; the interval is the time between the ends of the last two that others follow.
 
 Energy is the sum over conversions, rows driven a step, array reads, partial sums shifted and
 added, element operations of the vector unit, bytes read and written (bytes sent count once a

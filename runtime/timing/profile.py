@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from imcc.isa.cost import Work, energies, energy_pj
@@ -16,7 +16,7 @@ from .simulator import Simulation
 from .usage import CoreUse, ResourceUse, core_uses, resource_uses
 
 _PJ_PER_UJ = 1e6
-DEFAULT_INPUTS = 4
+DEFAULT_INPUTS = 5
 """Inputs in a row that show a steady state: a pipeline fills while the first goes through."""
 
 
@@ -35,7 +35,8 @@ class Profile:
 
     `layers` come in the order in which they end, for the first input. `latency_cycles` is the
     end of the first input while others follow it, `interval_cycles` the time between the ends of
-    the last two, or where there is one only the latency; `total_cycles` is the end of the last.
+    the last two that others follow, of two inputs that between them, and of one the latency;
+    `total_cycles` is the end of the last.
     `components` splits the energy of one input by part of the chip, in pJ, without leakage.
     `leakage_mw` is the power that the cores of the program leak, `leakage_uj` what that makes
     until the end of the first input, `interval_leakage_uj` in an interval. `area_mm2` is that of
@@ -101,7 +102,7 @@ def profile_of(program: Program, simulation: Simulation) -> Profile:
     mhz = target.timing.clock_mhz
     found = tallies(program, simulation.operations())
     components = energies(_total(tally.work for tally in found.values()), target.energy)
-    latency, interval = ends[0], ends[-1] - (ends[-2] if len(ends) > 1 else 0)
+    latency, interval = ends[0], _interval(ends)
     leakage = leakage_mw(target, len(program.cores))
     milliwatts = math.fsum(power for _, power in leakage)
     return Profile(
@@ -125,6 +126,12 @@ def profile_of(program: Program, simulation: Simulation) -> Profile:
         resources=resource_uses(program, simulation),
         cores=core_uses(simulation.cores.values()),
     )
+
+
+def _interval(ends: Sequence[int]) -> int:
+    """The time between two inputs; the last one, which nothing follows, is quicker than others."""
+    steady = ends[:-1] if len(ends) > 2 else ends
+    return steady[-1] - (steady[-2] if len(steady) > 1 else 0)
 
 
 def _path(simulation: Simulation) -> tuple[tuple[str, int], ...]:
