@@ -221,7 +221,8 @@ def choose_shares(demands: Sequence[Demand], room: Room, fill: int = 0) -> Mappi
     together are no more than the cores there are.
 
     A product that reads what another makes cannot begin before that has made some parts. So the
-    time of `fill` parts counts for each: with it there are more and smaller ones.
+    time of `fill` parts counts for each: with it there are more and smaller ones. Then products
+    are made faster than one that cannot be, as that shortens the way through all of them.
 
     Nothing where the room is too little for one replica of each.
     """
@@ -229,14 +230,15 @@ def choose_shares(demands: Sequence[Demand], room: Room, fill: int = 0) -> Mappi
     cores = room.cores * room.part
     if _cores(tables, inf, room) > cores:
         return {}
-    low = high = max((table.fastest for table in tables), default=0.0)
+    fastest = [table.fastest for table in tables]
+    low = high = min(fastest, default=0.0) if fill else max(fastest, default=0.0)
     while _cores(tables, high, room) > cores:
         low, high = high, 2 * high
     while low < high * (1 - _PRECISION):
         middle = (low + high) / 2
         fits = _cores(tables, middle, room) <= cores
         low, high = (low, middle) if fits else (middle, high)
-    picked = [table.pick(high, room) for table in tables]
+    picked = [table.pick(max(high, table.fastest), room) for table in tables]
     return {
         demand.name: replace(share, load=demand.time(share))
         for demand, share in zip(demands, picked, strict=True)
@@ -244,4 +246,4 @@ def choose_shares(demands: Sequence[Demand], room: Room, fill: int = 0) -> Mappi
 
 
 def _cores(tables: Sequence[Table], time: float, room: Room) -> float:
-    return sum(float(table.taken(time, room).min()) for table in tables)
+    return sum(float(table.taken(max(time, table.fastest), room).min()) for table in tables)
