@@ -20,19 +20,12 @@ from .hosting import with_hosts
 from .index_limits import index_limits
 from .ir import Array, Graph
 from .ir.batch import batched_inputs
-from .mapping import AdcPolicy, TiledGraph, TileOptions, tile
+from .mapping import AdcPolicy, TiledGraph, TileOptions
 from .mapping.bound_notes import ScheduleBounds, with_bounds
 from .options import CompileOptions, Facts, read_facts, write_facts
 from .passes import Instrument, PassContext, Pipeline, stage
 from .quantize.state import holds_codes
-from .schedule import (
-    Schedule,
-    ScheduleMode,
-    memory_check,
-    on_mesh,
-    schedule_bounds,
-    sharing,
-)
+from .schedule import Schedule, ScheduleMode, map_for, on_mesh, schedule_bounds
 from .schedule import schedule as make_schedule
 
 Model = str | Path | bytes | ModelProto
@@ -194,10 +187,8 @@ def lower(
     options = facts.options
     watching = tuple(instruments)
     with stage("tile", watching):
-        fits = memory_check(quantized, target, options.schedule)
-        shares = sharing(options.schedule, target)
-        tiled = tile(quantized, target, TileOptions(options.adc), fits, shares)
-    if shares is not None:
+        tiled = map_for(quantized, target, TileOptions(options.adc), options.schedule)
+    if options.schedule is not ScheduleMode.LAYERS:
         with stage("place", watching):
             tiled = on_mesh(tiled)
     with stage("schedule", watching):

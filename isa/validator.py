@@ -2,8 +2,10 @@
 
 1. Structure: cores, halts, loops, bindings, field values that no encoding rules out.
 2. Matrices: every weight on cells of its own, converters and bounds that the chip can have.
+   Matrices may share cells, in turn (see 3).
 3. Every operation in the order of execution: types, counts and memories of its operands, byte
-   bounds, overlap, definite initialisation, cells programmed before use, accumulator bounds.
+   bounds, overlap, definite initialisation, cells programmed before use, accumulator bounds. Cells
+   that a matrix has read are written anew before another matrix reads them.
 4. Sends and receives match, no core waits for ever, accesses of several cores to a global byte
    are ordered, every output byte is stored, every host partition is run once.
 """

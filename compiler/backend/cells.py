@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from imcc.isa import Matrix, Tile
+from imcc.isa import Matrix
 
 from ..mapping.encoding import BlockWeights, levels
+from ..mapping.write_runs import write_runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,19 +25,9 @@ class CellWrite:
 
 
 def cell_writes(matrix: Matrix, weights: BlockWeights) -> Iterator[CellWrite]:
-    """Yield what is written to the arrays for a matrix with these weights.
-
-    Tiles that follow each other in the matrix and lie side by side, as the slices of a weight do,
-    are one write.
-    """
-    tiles, cells = matrix.tiles, levels(matrix, weights)
-    edges = [i for i in range(1, len(tiles)) if not _adjoin(tiles[i - 1], tiles[i])]
-    for start, stop in pairwise([0, *edges, len(tiles)]):
-        first = tiles[start]
-        together = np.concatenate(cells[start:stop], axis=1)
+    """Yield what is written to the arrays for a matrix with these weights, run by run of tiles."""
+    cells = iter(levels(matrix, weights))
+    for tiles in write_runs(matrix):
+        first = tiles[0]
+        together = np.concatenate([next(cells) for _ in tiles], axis=1)
         yield CellWrite(first.array, first.row, first.col, together)
-
-
-def _adjoin(one: Tile, other: Tile) -> bool:
-    same = (one.array, one.row, one.rows) == (other.array, other.row, other.rows)
-    return same and one.col + one.cols == other.col

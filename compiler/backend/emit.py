@@ -1,8 +1,10 @@
-"""From a schedule to a program: cells first, then task by task."""
+"""From a schedule to a program: task by task, and cells as soon as their arrays are free."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import groupby
 
 from imcc.isa import (
     Binding,
@@ -10,24 +12,30 @@ from imcc.isa import (
     Origin,
     Program,
     Space,
+    Target,
 )
 from imcc.isa.cells import pack_levels
 from imcc.isa.instructions import Write
 
+from ..errors import CapacityError
 from ..ir.graph import Node, Value
 from ..ir.ops.host import Host
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.rows import Rows
+from ..ir.ops.spill import Spill
 from ..ir.ops.tiled import Tiled, shard_weights
-from ..schedule.stream_rows import Block
+from ..schedule.layout import ELEMENTS, plain_layout
+from ..schedule.order import is_spilled
+from ..schedule.streamed import Block
 from ..schedule.task import Schedule, Task
 from . import rules
 from .bindings import codes_binding, host_view, raw_binding
 from .cells import CellWrite, cell_writes
-from .emitter import EMITTERS, Emitter
+from .emitter import EMITTERS, CellSource, Emitter
 from .global_memory import linked_binding, linked_code, linked_host
 from .probe import ValueProbe
-from .view import logical_order, stream
+from .reload import ShardWrite, reloads
+from .view import View, logical_order, stream
 
 __all__ = ["emit", "emit_with_probes", "rules"]
 
@@ -45,13 +53,20 @@ def emit_with_probes(
     inputs, outputs = _bind(emitter)
     origins: list[Origin] = []
     probes: list[ValueProbe] = []
-    for task in schedule.tasks:
-        origins += _traced(emitter, task, _write_cells)
-    for task in schedule.tasks:
+    writes = reloads(schedule.tasks, schedule.target.core.issue_window)
+    waiting = False  # whether something has been stored that a later phase loads
+    for index, task in enumerate(schedule.tasks):
+        if waiting and task.phase > schedule.tasks[index - 1].phase:
+            emitter.barrier()
+            waiting = False
+        for user, several in groupby(writes.get(index, ()), lambda write: write.task):
+            origins += _traced(emitter, user, partial(_write_cells, writes=tuple(several)))
         origins += _traced(emitter, task, _write_task)
         probes += _probe(emitter, task)
+        waiting |= is_spilled(schedule.graph, task.node)
     constants = emitter.constants.finish()
     base = len(constants)
+    _check_global_memory(schedule.target, base, emitter.memory.size)
     program = Program(
         schedule.target,
         {core: linked_code(code.finish(), base) for core, code in emitter.cores.items()},
@@ -65,6 +80,17 @@ def emit_with_probes(
         tuple(linked_host(host, base) for host in emitter.hosts),
     )
     return program, tuple(probes)
+
+
+def _check_global_memory(target: Target, constants: int, places: int) -> None:
+    have, needed = target.chip.global_memory_mib << 20, constants + places
+    if needed > have:
+        raise CapacityError(
+            f"the program needs {needed:,} bytes of global memory, {constants:,} of them for "
+            f"weights and other constants; target '{target.name}' has {have:,}: "
+            f"{needed - have:,} short. Use more (--set chip.global_memory_mib={-(-needed >> 20)}) "
+            "or fewer weight bits (--weight-bits)"
+        )
 
 
 def _bind(emitter: Emitter) -> tuple[list[Binding], list[Binding]]:
@@ -83,6 +109,9 @@ def _bind(emitter: Emitter) -> tuple[list[Binding], list[Binding]]:
         _output(emitter, value, name)
         for value, name in zip(graph.outputs, graph.output_names, strict=True)
     ]
+    for node in graph.nodes:
+        if isinstance(node.op, Spill):
+            emitter.bindings[node.result.name] = _waiting(emitter, node.result)
     return [found[value.name] for value in graph.inputs], outputs
 
 
@@ -92,6 +121,13 @@ def _input(emitter: Emitter, node: Node) -> Binding:
     placed = emitter.memory.place(binding)
     emitter.bindings[source.name] = host_view(placed)
     return placed
+
+
+def _waiting(emitter: Emitter, value: Value) -> View:
+    """A place in global memory for codes as they lie in local memory."""
+    layout = plain_layout(ELEMENTS[value.type.dtype], value.type.shape)
+    base = emitter.memory.reserve(layout.size)
+    return View(Space.GLOBAL, layout.element, base, layout.shape, layout.strides)
 
 
 def _output(emitter: Emitter, value: Value, name: str) -> Binding:
@@ -121,27 +157,30 @@ def _traced(
             yield Origin(core, start, stop, task.node.origin)
 
 
-def _write_cells(emitter: Emitter, task: Task) -> None:
-    """Write the weights of a product to its arrays, and enter its matrices in the table."""
-    op, node = task.node.op, task.node
-    if not isinstance(op, Tiled):
-        return
-    weights = emitter.graph.constants[node.operands[1].name]
-    for shard in op.plan.shards:
-        if not emitter.enter_matrix(shard.matrix):
-            continue  # for an earlier part of the operation
-        own = shard_weights(op.product, weights, shard)
-        for write in cell_writes(shard.matrix, own):
-            _write(emitter, shard.core, write)
+def _write_cells(emitter: Emitter, task: Task, writes: Sequence[ShardWrite]) -> None:
+    """Write some weights of a product to their arrays."""
+    for write in writes:
+        _write(emitter, task, write)
 
 
-def _write(emitter: Emitter, core: int, write: CellWrite) -> None:
+def _write(emitter: Emitter, task: Task, write: ShardWrite) -> None:
+    """Do one write; the first of a matrix enters it in the table."""
+    op, matrix = task.node.op, write.shard.matrix
+    assert isinstance(op, Tiled)
+    if not emitter.has_matrix(matrix):
+        weights = emitter.graph.constants[task.node.operands[1].name]
+        sources = cell_writes(matrix, shard_weights(op.product, weights, write.shard))
+        emitter.enter_matrix(matrix, [_source(emitter, source) for source in sources])
+    array, row, col, columns, source = emitter.cells(matrix, write.number)
+    code = emitter.core(write.shard.core)
+    code.begin()
+    code.emit(Write(array, code.stream(source), row, col, columns))
+
+
+def _source(emitter: Emitter, write: CellWrite) -> CellSource:
     packed = pack_levels(write.levels, emitter.schedule.target.array.cell_bits)
     source = stream(Space.GLOBAL, ElementType.U8, emitter.constants.add(packed), [(packed.size, 1)])
-    code = emitter.core(core)
-    code.begin()
-    columns = write.levels.shape[1]
-    code.emit(Write(write.array, code.stream(source), write.row, write.col, columns))
+    return CellSource(write.array, write.row, write.col, write.levels.shape[1], source)
 
 
 def _write_task(emitter: Emitter, task: Task) -> None:

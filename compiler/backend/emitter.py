@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -17,7 +17,7 @@ from imcc.isa import (
     Space,
     StreamState,
 )
-from imcc.isa.instructions import Copy, Fill, Load, Recv, Send
+from imcc.isa.instructions import Barrier, Copy, Fill, Load, Recv, Send
 from imcc.isa.target import RequantMode
 
 from ..ir.graph import Node, Value
@@ -31,6 +31,16 @@ from .code import CoreCode
 from .constants import ConstantPool
 from .global_memory import GlobalMemory
 from .view import View, memory_order, stream, walkable
+
+
+class CellSource(NamedTuple):
+    """Packed levels in global memory, and the cells that they go to."""
+
+    array: int
+    row: int
+    col: int
+    columns: int
+    stream: StreamState
 
 
 class Emitter:
@@ -49,6 +59,7 @@ class Emitter:
         self.raw: dict[str, list[Binding]] = {}  # what only the host has: at outputs, or one place
         self.hosts: list[HostPartition] = []
         self.touched: dict[int, int] = {}  # cores named since it was cleared, and where they were
+        self._cells: list[Sequence[CellSource]] = []
         self._matrix_ids: dict[int, int] = {}  # by identity: matrices are large
         self._parameters: dict[str, tuple[Array, Array]] = {}
         self._present: set[tuple[str, int]] = set()  # constant data that cores hold, by content
@@ -120,13 +131,24 @@ class Emitter:
         code.emit(Load(code.stream(target), code.stream(source)))
         return target
 
-    def enter_matrix(self, matrix: Matrix) -> bool:
-        """Give a matrix a number; False where it has one."""
-        if id(matrix) in self._matrix_ids:
-            return False
+    def barrier(self) -> None:
+        """Let all cores wait for each other."""
+        for code in self.cores.values():
+            code.emit(Barrier(0))
+
+    def has_matrix(self, matrix: Matrix) -> bool:
+        """Whether a matrix has been entered."""
+        return id(matrix) in self._matrix_ids
+
+    def enter_matrix(self, matrix: Matrix, cells: Sequence[CellSource]) -> None:
+        """Give a matrix a number; `cells` are what its writes take from global memory."""
         self._matrix_ids[id(matrix)] = len(self.matrices)
         self.matrices.append(matrix)
-        return True
+        self._cells.append(cells)
+
+    def cells(self, matrix: Matrix, number: int) -> CellSource:
+        """What write `number` of a matrix takes."""
+        return self._cells[self.matrix_id(matrix)][number]
 
     def matrix_id(self, matrix: Matrix) -> int:
         """The number of a matrix that has been entered."""

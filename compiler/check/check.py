@@ -84,7 +84,7 @@ def check_model(
     rejected = _rejections(trace, stages.rejected)
     operators = place_operators(trace, stages, [*trace.problems, *rejected])
     errors = in_graph_order([*trace.problems, *rejected, *stages.problems])
-    warnings = [*_hosted(trace), *(_inexact(stages.tiled) if stages.tiled else ())]
+    warnings = [*_hosted(trace), *(_warnings(stages.tiled) if stages.tiled else ())]
     needs = tuple(_needs(stages, target))
     notes = (*trace.notes, *stages.notes)
     unread = sum(map(is_sketch, trace.graph.constants.values()))
@@ -146,6 +146,18 @@ def _rejections(trace: Trace, rejected: Sequence[tuple[Node, str]]) -> list[Diag
             )
         )
     return found
+
+
+def _warnings(tiled: TiledGraph) -> Iterator[Diagnostic]:
+    yield from _inexact(tiled)
+    if tiled.stage_count > 1:
+        yield Diagnostic(
+            "IMC0503",
+            f"the network runs in {tiled.stage_count} stages on target '{tiled.target.name}'",
+            reason="it has more weights than the chip has cells: they are written for each input",
+            help=("a larger chip, or fewer weight bits: --weight-bits",),
+            severity=Severity.WARNING,
+        )
 
 
 def _inexact(tiled: TiledGraph) -> Iterator[Diagnostic]:

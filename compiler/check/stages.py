@@ -23,7 +23,7 @@ from ..passes.quantize import Quantize
 from ..quantize.parameters import activation_params
 from ..quantize.planning import plan_quantization, unsupported
 from ..quantize.state import float_nodes, holds_codes
-from ..schedule import ScheduleMode, memory_check, schedule, sharing
+from ..schedule import ScheduleMode, map_for, memory_check, schedule
 from ..work import expect_live
 from .typical_weights import with_typical_weights
 
@@ -196,13 +196,13 @@ def place(
     None where no chip is large enough.
     """
     tile_options = TileOptions(options.adc)
-    fits = _remembered(memory_check(graph, target, options.schedule))
     try:
-        return tile(graph, target, tile_options, fits, sharing(options.schedule, target))
+        return map_for(graph, target, tile_options, options.schedule, _remembered)
     except CapacityError as error:
         reason = str(error)
     mesh = {"mesh_rows": _LARGEST_MESH, "mesh_cols": _LARGEST_MESH}
     larger = target.model_copy(update={"chip": target.chip.model_copy(update=mesh)})
+    fits = _remembered(memory_check(graph, target, options.schedule))
     try:
         tiled = tile(graph, larger, tile_options, fits)
     except CapacityError:
@@ -226,9 +226,14 @@ def _remembered(fits: Fits) -> Fits:
 
 
 def arrays_used(tiled: TiledGraph) -> int:
-    """How many arrays hold weights."""
-    shards = [shard for _, plan in tiled.all_plans() for shard in plan.shards]
-    return len({(shard.core, tile.array) for shard in shards for tile in shard.matrix.tiles})
+    """How many arrays hold weights, those of all stages together."""
+    held = [
+        (tiled.stage_of(node), shard.core, tile.array)
+        for node, plan in tiled.all_plans()
+        for shard in plan.shards
+        for tile in shard.matrix.tiles
+    ]
+    return len(set(held))
 
 
 def cores_used(tiled: TiledGraph) -> int:

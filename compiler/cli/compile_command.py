@@ -29,6 +29,7 @@ from .text import brief, echo_json, facts, shorten, table
 
 if TYPE_CHECKING:
     from ..driver import Compilation
+    from ..mapping.reload import Reload
     from ..options import CompileOptions
     from ..report import HostShare, Report
 
@@ -112,7 +113,7 @@ def render(figures: Report) -> str:
     ]
     header = ["layer", "weights", "arrays", "used", "row blocks", "slices", "adc", "lossless"]
     header.append("cores")
-    totals = (
+    totals: tuple[tuple[str, str | int], ...] = (
         ("target", figures.target),
         ("calibration", brief(figures.calibration)),
         ("arrays", f"{figures.arrays} of {figures.chip_arrays}"),
@@ -120,6 +121,8 @@ def render(figures: Report) -> str:
         ("instructions", figures.instructions),
         ("constants", f"{figures.constant_bytes} bytes"),
         ("local memory", f"{figures.local_bytes} bytes in the fullest core"),
+        *_spilled(figures.spilled_bytes),
+        *_reload(figures.reload),
     )
     parts = [table(header, rows), *_host(figures.host), facts([*totals, *_bounds(figures)])]
     return "\n\n".join(parts)
@@ -135,6 +138,24 @@ def _bounds(figures: Report) -> list[tuple[str, str]]:
         ("latency bound", bound_text(figures.bounds.latency)),
         ("interval bound", bound_text(figures.bounds.interval)),
     ]
+
+
+def _spilled(size: int) -> Iterator[tuple[str, str]]:
+    """What waits in global memory; nothing where all stays in local memory."""
+    if size:
+        yield "global memory", f"{size} bytes of results wait there for later stages or operations"
+
+
+def _reload(reload: Reload) -> Iterator[tuple[str, str]]:
+    """What is written for every input; nothing where all weights fit the chip."""
+    if reload.stages > 1:
+        yield "stages", f"{reload.stages}, because the weights do not fit the chip together"
+        yield (
+            "each input writes",
+            f"{reload.bytes} bytes to {reload.cells} cells, one of them up to "
+            f"{reload.cell_writes} times: {reload.time_us:.4g} us if nothing goes on beside, "
+            f"{reload.energy_uj:.4g} uJ",
+        )
 
 
 def _host(share: HostShare) -> Iterator[str]:

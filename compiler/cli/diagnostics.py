@@ -110,6 +110,15 @@ CODES = (
         "by how much. Wider ADCs, cells of fewer bits or fewer rows a conversion help.",
     ),
     Code(
+        "IMC0503",
+        1,
+        "weights are reloaded",
+        "A warning of `imcc check`, and a no with --strict: the network has more weights than the\n"
+        "chip has cells, so it runs in stages, and their weights are written anew for every\n"
+        "input. That takes time and energy, and wears cells out. A larger chip or fewer weight\n"
+        "bits help.",
+    ),
+    Code(
         "IMC0600",
         6,
         "a limit was reached",

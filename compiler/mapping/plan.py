@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from imcc.isa.matrix import Matrix
@@ -77,3 +78,11 @@ class MatrixPlan:
     def cores(self) -> tuple[int, ...]:
         """Cores that hold a shard, ascending."""
         return tuple(sorted({shard.core for shard in self.shards}))
+
+    def moved(self, place: Callable[[int], int]) -> MatrixPlan:
+        """The same on other cores: `place` says which for each."""
+        shards = tuple(
+            replace(s, core=place(s.core), matrix=replace(s.matrix, core=place(s.core)))
+            for s in self.shards
+        )
+        return MatrixPlan(place(self.home), shards)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from math import prod
 
@@ -66,6 +67,10 @@ class Cutter:
 
     def whole(self) -> tuple[Part, ...] | None:
         """The product as one part; None if it is too much for a core."""
+        return self._whole
+
+    @cached_property
+    def _whole(self) -> tuple[Part, ...] | None:
         if self.least_cells() > self._core_cells():
             return None
         return (self._part(self._runs(0, self._run_count())),)
@@ -76,10 +81,14 @@ class Cutter:
 
     def pieces(self) -> tuple[Part, ...]:
         """The product in parts that each fit an empty core."""
+        return self._pieces
+
+    @cached_property
+    def _pieces(self) -> tuple[Part, ...]:
         runs = self._run_count()
         least = -(-self.least_cells() // self._core_cells())
         for count in range(least, runs + 1):
-            pieces = self._fitting(self._runs(*edges) for edges in _ranges(0, runs, count))
+            pieces = self._fitting(self._runs(*edges) for edges in ranges(0, runs, count))
             if pieces is not None:
                 return pieces
         return tuple(
@@ -109,8 +118,8 @@ class Cutter:
         for q, p in chain(self._in_whole_arrays(span, least), _divisions(span, least)):
             pieces = self._fitting(
                 Span(c0, c1, n0, n1, n1 - n0)
-                for n0, n1 in _ranges(span.n0, span.n1, p)
-                for c0, c1 in _ranges(span.c0, span.c1, q)
+                for n0, n1 in ranges(span.n0, span.n1, p)
+                for c0, c1 in ranges(span.c0, span.c1, q)
             )
             if pieces is not None:
                 return pieces
@@ -211,7 +220,7 @@ def _divisions(span: Span, least: int, ranges: int | None = None) -> Iterator[tu
             yield q, p
 
 
-def _ranges(start: int, stop: int, count: int) -> Iterator[tuple[int, int]]:
+def ranges(start: int, stop: int, count: int) -> Iterator[tuple[int, int]]:
     """`count` ranges of nearly equal length, the longer ones first."""
     size, longer = divmod(stop - start, count)
     for index in range(count):

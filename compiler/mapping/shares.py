@@ -213,6 +213,26 @@ class Demand:
         return np.where(2 * held > whole, whole, held)
 
 
+@dataclass(frozen=True)
+class Demands:
+    """What products ask for, in topological order; `fill` as for `choose_shares`."""
+
+    products: tuple[Demand, ...]
+    fill: int = 0
+
+    def between(self, first: int, last: int) -> Demands:
+        """Those of products [first, last)."""
+        return Demands(self.products[first:last], self.fill)
+
+    def shares(self, room: Room) -> Mapping[str, Share]:
+        """The best shares, see `choose_shares`."""
+        return choose_shares(self.products, room, self.fill)
+
+    def once(self) -> Mapping[str, Share]:
+        """Each product on the chip once."""
+        return {demand.name: Share() for demand in self.products}
+
+
 def choose_shares(demands: Sequence[Demand], room: Room, fill: int = 0) -> Mapping[str, Share]:
     """The share of each product for the least time of the slowest.
 

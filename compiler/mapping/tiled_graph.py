@@ -35,6 +35,9 @@ class TiledGraph:
     rectangles, so that each computes what the operator says. Where `strips` has more than one for
     a product, group g makes the strip of columns g modulo that number. `footprints` says what
     holding each product once takes; it is empty where nobody shares products out.
+
+    `stages` has the stage of each result where there are several: weights of a stage are written
+    over those of the stages before it.
     """
 
     graph: Graph
@@ -43,6 +46,7 @@ class TiledGraph:
     groups: Mapping[str, tuple[MatrixPlan, ...]] = field(default_factory=dict)
     strips: Mapping[str, int] = field(default_factory=dict)
     footprints: Mapping[str, Footprint] = field(default_factory=dict)
+    stages: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, graph: Graph, target: Target) -> TiledGraph:
@@ -62,6 +66,15 @@ class TiledGraph:
     def core_of(self, node: Node) -> int:
         """The core that computes a node (for a product: its home)."""
         return self.cores[node.results[0].name]
+
+    def stage_of(self, node: Node) -> int:
+        """The stage in which a node runs."""
+        return self.stages.get(node.results[0].name, 0)
+
+    @property
+    def stage_count(self) -> int:
+        """How many stages there are."""
+        return 1 + max(self.stages.values(), default=0)
 
     def plans(self, node: Node) -> tuple[MatrixPlan, ...]:
         """The plans of all groups that hold a product."""
@@ -87,8 +100,18 @@ class TiledGraph:
                 found = _plan_problems(node, op, plan, self.target)
                 problems += [f"{node.label}: {text}" for text in found]
         problems += _overlaps(self)
+        problems += self._stage_problems()
         if problems:
             raise VerificationError("the tiled graph is wrong:\n  " + "\n  ".join(problems))
+
+    def _stage_problems(self) -> Iterator[str]:
+        for node in self.graph.nodes:
+            for operand in node.operands:
+                made = self.stages.get(operand.name, 0)
+                if made > self.stage_of(node):
+                    yield f"{node.label}: it is in stage {self.stage_of(node)} and reads what " + (
+                        f"stage {made} makes"
+                    )
 
     def _homeless(self, node: Node) -> bool:
         core = self.cores.get(node.results[0].name, -1)
@@ -201,13 +224,14 @@ def _inside(tile: Tile, matrix: Matrix, target: Target) -> bool:
 
 
 def _overlaps(tiled: TiledGraph) -> list[str]:
-    taken: dict[tuple[int, int], np.ndarray] = {}
+    taken: dict[tuple[int, int, int], np.ndarray] = {}
     problems = []
     shape = (tiled.target.array.rows, tiled.target.array.cols)
     for node, plan in tiled.all_plans():
         for shard in plan.shards:
             for tile in shard.matrix.tiles:
-                cells = taken.setdefault((shard.core, tile.array), np.zeros(shape, bool))
+                place = (tiled.stage_of(node), shard.core, tile.array)
+                cells = taken.setdefault(place, np.zeros(shape, bool))
                 part = cells[tile.row : tile.row + tile.rows, tile.col : tile.col + tile.cols]
                 if part.any():
                     problems.append(f"{node.label}: cells of core {shard.core} are taken: {tile}")

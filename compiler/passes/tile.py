@@ -16,6 +16,8 @@ from .base import Pass, PassContext
 class Tile(Pass):
     """Places the weights of every quantized product on the arrays of the target.
 
+    Those of a network that is larger than the chip go there in stages.
+
     `adc` says how row blocks and converter ranges are chosen: `lossless`, `saturating` or
     `covering`. `spread` is the largest number of products on one core; 0 is no limit.
     """

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..driver import Compilation
+from ..ir import Graph
+from ..ir.ops.spill import Spill
 from ..mapping import LayerSummary, summary
 from ..mapping.bound_notes import ScheduleBounds
+from ..mapping.reload import Reload, reload_of
 from .host import HostShare, host_share
 
 
@@ -31,7 +34,10 @@ class LayerRow:
 
 @dataclass(frozen=True)
 class Report:
-    """All layers, and the totals of the chip; `bounds` where rows stream."""
+    """All layers, and the totals of the chip; `bounds` where rows stream.
+
+    `spilled_bytes` are those of results that wait in global memory for one input.
+    """
 
     target: str
     calibration: str
@@ -44,6 +50,8 @@ class Report:
     constant_bytes: int
     local_bytes: int
     host: HostShare
+    reload: Reload
+    spilled_bytes: int
     notes: tuple[str, ...]
     bounds: ScheduleBounds | None
 
@@ -65,9 +73,16 @@ def report(compilation: Compilation) -> Report:
         constant_bytes=len(program.constants),
         local_bytes=max(compilation.schedule.peak.values(), default=0),
         host=host_share(compilation),
+        reload=reload_of(compilation.tiled),
+        spilled_bytes=_spilled(compilation.schedule.graph),
         notes=compilation.notes,
         bounds=compilation.bounds,
     )
+
+
+def _spilled(graph: Graph) -> int:
+    types = [node.result.type for node in graph.nodes if isinstance(node.op, Spill)]
+    return sum(type_.size * type_.dtype.numpy.itemsize for type_ in types)
 
 
 def _row(layer: LayerSummary) -> LayerRow:

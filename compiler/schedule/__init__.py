@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .bound import schedule_bounds
 from .layout import Layout, plain_layout
+from .mapped import map_for
 from .options import ScheduleMode
 from .schedule import memory_check, on_mesh, schedule
 from .sharing import sharing
@@ -17,6 +18,7 @@ __all__ = [
     "Scratch",
     "Task",
     "Transfer",
+    "map_for",
     "memory_check",
     "on_mesh",
     "plain_layout",

@@ -22,10 +22,11 @@ from .scratch import rows_of, windows_per_row
 def schedule_bounds(tiled: TiledGraph, program: Program) -> ScheduleBounds | None:
     """The bounds of a network that was placed for rows that stream.
 
-    None where it was not, and where its products do not have room on arrays of their own.
+    None where it was not, and where its products do not have room on arrays of their own: in
+    stages each has more of them than the bounds suppose.
     """
     layers = layers_of(tiled)
-    if not layers:
+    if not layers or tiled.stage_count > 1:
         return None
     chip, traffic = Resources.of(tiled.target), _traffic(program)
     try:

@@ -10,11 +10,12 @@ from ..ir.graph import Node
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.quantized_dot import QDot
 from ..ir.ops.rows import Rows
+from ..ir.ops.spill import Spill
 from ..ir.ops.tiled import Tiled
 from ..mapping.bounds import Rounds, window_time
 from .parallel_order import Job
 from .scratch import rows_of, windows_per_row
-from .stream_rows import Streamed, whole_of
+from .streamed import Streamed, whole_of
 from .window import window_of
 
 _NS_PER_US = 1000.0
@@ -27,7 +28,7 @@ def jobs(streamed: Streamed, target: Target) -> tuple[Job, ...]:
 
 
 def _job(streamed: Streamed, node: Node, target: Target) -> Job:
-    if isinstance(node.op, Rows | Quantize | Enter | Dequantize | Leave):
+    if isinstance(node.op, Rows | Spill | Quantize | Enter | Dequantize | Leave):
         return _NOTHING
     vector = vector_time(node, _elements(node), target)
     if not isinstance(node.op, Tiled):

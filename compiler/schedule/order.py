@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from ..ir.graph import Graph, Node
 from ..ir.ops.quant import Dequantize, Leave
 from ..ir.ops.rows import Rows
+from ..ir.ops.spill import Spill
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,17 @@ def graph_order(graph: Graph) -> tuple[Step, ...]:
 
 
 def is_stored(graph: Graph, node: Node) -> bool:
-    """Whether rows are put together in global memory: the host alone reads them."""
+    """Whether rows are put together in global memory: nothing on a core reads them."""
     users = graph.users(node.results[0])
-    return isinstance(node.op, Rows) and all(isinstance(u.op, Dequantize | Leave) for u in users)
+    return isinstance(node.op, Rows) and all(
+        isinstance(user.op, Dequantize | Leave | Spill) for user in users
+    )
+
+
+def is_spilled(graph: Graph, node: Node) -> bool:
+    """Whether a node stores what later phases read from global memory."""
+    users = graph.users(node.results[0])
+    return is_stored(graph, node) and any(isinstance(user.op, Spill) for user in users)
 
 
 def _steps(index: int, node: Node) -> Iterator[Step]:

@@ -9,6 +9,7 @@ from ..ir.graph import Graph, Node, Value
 from ..ir.ops.host import Host
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.rows import Rows
+from ..ir.ops.spill import Spill
 from .layout import Layout
 from .order import Step, is_stored
 from .task import Transfer
@@ -149,11 +150,11 @@ class _Settler:
 
 
 def _kept(graph: Graph, node: Node) -> list[Value]:
-    """The results that stay in local memory: not those for outputs or for the host alone.
+    """The results that stay in local memory: not those for outputs, for the host alone, or spilled.
 
     Codes that the host has put in global memory, and of which only rows are read, stay there.
     """
-    if isinstance(node.op, Dequantize | Leave) or is_stored(graph, node):
+    if isinstance(node.op, Dequantize | Leave | Spill) or is_stored(graph, node):
         return []
     if isinstance(node.op, Quantize | Enter):
         users = graph.users(node.result)

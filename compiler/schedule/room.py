@@ -8,6 +8,7 @@ from math import prod
 from imcc.isa import Target
 
 from ..ir.graph import Graph, Node, Value
+from ..ir.ops.host import Host
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..mapping.shares import MOST_RUNS
 from .allocate import aligned
@@ -39,6 +40,16 @@ def stream_check(graph: Graph, target: Target) -> Callable[[int, tuple[Node, ...
         return held + max((scratch for _, scratch in found), default=0) <= limit
 
     return fits
+
+
+def largest(graph: Graph) -> int:
+    """Bytes of the largest tensor that a core makes or loads."""
+    made = (v for node in graph.nodes for v in node.results if not _leaves(node))
+    return max(map(_bytes, made), default=0)
+
+
+def _leaves(node: Node) -> bool:
+    return isinstance(node.op, Dequantize | Leave | Host)
 
 
 def row_axes(graph: Graph) -> dict[str, int | None]:

@@ -19,8 +19,9 @@ from .memory import CONTENT, SCRATCH, Asked, buffers_of, intervals, lay_out
 from .options import ScheduleMode
 from .order import Step, demand_order, graph_order
 from .parallel_order import parallel_order
+from .phases import in_phases, layer_phases
 from .replica import Residence, Site, settle
-from .room import stream_check
+from .room import largest, stream_check
 from .scratch import (
     ALIGNMENT,
     Request,
@@ -31,19 +32,23 @@ from .scratch import (
     rows_of,
 )
 from .sliding import chains
-from .stream_rows import Streamed, stream_rows, whole_of, whole_operations
+from .stream_rows import stream_rows
+from .streamed import Streamed, whole_of, whole_operations
 from .task import Schedule, Scratch, Task
 from .traffic import arranged, traffic
 from .window import Border, border_of, bordered
 
 # How far operations may run ahead of the order of demand, as a part of all of them.
 _AHEAD = (1.0, 0.3, 0.1, 0.03, 0.01)
+# Operations whose rows stream together where not all of a stage can: the more, the faster.
+_TOGETHER = (32, 16, 8, 4, 2, 1)
 
 
 def schedule(tiled: TiledGraph, mode: ScheduleMode = ScheduleMode.LAYERS) -> Schedule:
     """Order the operations, give every tensor an address on every core that touches it.
 
-    Raises `CapacityError` where a core's local memory cannot hold what it must.
+    Where local memory does not do, rows wait in global memory from one operation to the next.
+    Raises `CapacityError` where a core's local memory cannot hold what it must even so.
     """
     limit = tiled.target.core.local_memory_bytes
     for plan in _plans(tiled, mode):
@@ -56,7 +61,7 @@ def schedule(tiled: TiledGraph, mode: ScheduleMode = ScheduleMode.LAYERS) -> Sch
             break
     placed = {core: laid.placed for core, laid in memory.items()}
     _check_capacity(graph, plan.steps, tiled.target, placed, limit)
-    tasks = _tasks(plan, asked, placed, limit)
+    tasks = _tasks(tiled, plan, asked, placed, limit)
     buffers = buffers_of(plan.residence, sliding, memory)
     return Schedule(graph, tiled.target, tasks, buffers, peaks, plan.streamed.blocks)
 
@@ -64,7 +69,7 @@ def schedule(tiled: TiledGraph, mode: ScheduleMode = ScheduleMode.LAYERS) -> Sch
 def on_mesh(tiled: TiledGraph) -> TiledGraph:
     """A mapping for rows that stream, its cores at places that keep the way of data short."""
     streamed, cores = stream_rows(tiled), tiled.target.chip.cores
-    plan = _plan(streamed, demand_order(streamed.graph, streamed.blocks))
+    plan = _plan(streamed, _demanded(streamed))
     return arranged(tiled, traffic(plan.streamed, plan.steps, plan.residence, cores))
 
 
@@ -82,18 +87,27 @@ def _plans(tiled: TiledGraph, mode: ScheduleMode) -> Iterator[_Plan]:
     """Orders to try, those that keep more alive before those that need less memory."""
     if mode is ScheduleMode.LAYERS:
         whole = whole_operations(tiled)
-        yield _plan(whole, graph_order(whole.graph))
-        return
-    for follow in (True, False):
-        yield from _streamed_plans(tiled, stream_rows(tiled, follow=follow))
+        yield _plan(whole, in_phases(whole, graph_order(whole.graph)))
+    else:
+        for follow in (True, False):
+            yield from _streamed_plans(tiled, stream_rows(tiled, follow=follow))
+    for together in (1,) if mode is ScheduleMode.LAYERS else _TOGETHER:
+        waiting = stream_rows(tiled, follow=False, phases=layer_phases(tiled, together))
+        yield _plan(waiting, _demanded(waiting))
 
 
 def _streamed_plans(tiled: TiledGraph, streamed: Streamed) -> Iterator[_Plan]:
-    least, work = demand_order(streamed.graph, streamed.blocks), jobs(streamed, tiled.target)
+    least, work = _demanded(streamed), jobs(streamed, tiled.target)
     for part in _AHEAD:
         ahead = max(1, int(len(least) * part))
-        yield _plan(streamed, parallel_order(streamed.graph, least, streamed.blocks, work, ahead))
+        order = parallel_order(streamed.graph, least, streamed.blocks, work, ahead)
+        yield _plan(streamed, in_phases(streamed, order))
     yield _plan(streamed, least)
+
+
+def _demanded(streamed: Streamed) -> tuple[Step, ...]:
+    """The order that keeps the least alive."""
+    return in_phases(streamed, demand_order(streamed.graph, streamed.blocks))
 
 
 def _plan(streamed: Streamed, steps: Sequence[Step]) -> _Plan:
@@ -105,8 +119,11 @@ Fits = Callable[[int, tuple[Node, ...]], bool]
 
 
 def memory_check(graph: Graph, target: Target, mode: ScheduleMode = ScheduleMode.LAYERS) -> Fits:
-    """A test for placement: whether nodes, on one core, fit its local memory."""
-    if mode is ScheduleMode.LAYERS:
+    """A test for placement: whether nodes, on one core, fit its local memory.
+
+    Where not even every tensor does, rows will wait in global memory.
+    """
+    if mode is ScheduleMode.LAYERS and largest(graph) <= target.core.local_memory_bytes:
         return _whole_check(graph, target)
     return stream_check(graph, target)
 
@@ -227,7 +244,11 @@ def _padded(node: Node, site: Site, residence: Residence) -> tuple[Request, ...]
 
 
 def _tasks(
-    plan: _Plan, asked: Sequence[Asked], placed: Mapping[int, Sequence[Placed]], limit: int
+    tiled: TiledGraph,
+    plan: _Plan,
+    asked: Sequence[Asked],
+    placed: Mapping[int, Sequence[Placed]],
+    limit: int,
 ) -> tuple[Task, ...]:
     """The tasks, each with as high bands as the free memory of its time allows."""
     own = {p.interval.key: p.address for items in placed.values() for p in items}
@@ -252,8 +273,10 @@ def _tasks(
         moves, rows = residence.transfers[index], rows_of(node)
         begins = node.results[0].name not in begun
         begun.add(node.results[0].name)
-        task = Task(node, core, cores, rows, band, moves, scratch, step.piece, begins, columns or 0)
-        tasks.append(task)
+        stage = tiled.stages.get(whole_of(plan.streamed.blocks, node), 0)
+        phase = plan.streamed.phase_of(node)
+        more = (step.piece, begins, columns or 0, phase, stage)
+        tasks.append(Task(node, core, cores, rows, band, moves, scratch, *more))
     return tuple(tasks)
 
 

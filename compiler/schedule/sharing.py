@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from imcc.isa import Target
 
 from ..ir.graph import Graph, Node
-from ..mapping.shares import Demand, Footprint, Room, Share, choose_shares
+from ..mapping.shares import Demand, Demands, Footprint
 from ..mapping.tiling import Sharing
 from .jobs import vector_time
 from .options import ScheduleMode
@@ -19,22 +19,20 @@ _FILL = {ScheduleMode.LATENCY: 2, ScheduleMode.THROUGHPUT: 0}
 
 
 def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
-    """How products are shared out for a schedule; None where each lies on the chip once."""
+    """What products ask for in a schedule; None where each lies on the chip once."""
     if mode is ScheduleMode.LAYERS:
         return None
 
-    def shares(
-        graph: Graph, footprints: Mapping[str, Footprint], room: Room
-    ) -> Mapping[str, Share]:
+    def demands(graph: Graph, footprints: Mapping[str, Footprint]) -> Demands:
         axes = row_axes(graph)
-        demands = [
+        found = (
             _demand(node, footprints[node.results[0].name], axes[node.results[0].name], target)
             for node in graph.nodes
             if node.results[0].name in footprints
-        ]
-        return choose_shares(demands, room, _FILL[mode])
+        )
+        return Demands(tuple(found), _FILL[mode])
 
-    return shares
+    return demands
 
 
 def _demand(node: Node, footprint: Footprint, axis: int | None, target: Target) -> Demand:

@@ -5,12 +5,16 @@ they read is put together by `Rows` where it is read: rows of other cores come o
 straight to where the window needs them, and rows that the window before had on the same core are
 copied from there. The graph that this makes computes what the old one did, and goes the way of
 every graph: an order, an address for every value, instructions.
+
+Rows do not stream from one phase to the next: what crosses is stored in global memory part by part
+and its rows are loaded where they are read. Phases are the stages of the mapping, or smaller where
+local memory does not do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 
 from ..ir.builder import GraphBuilder
@@ -19,68 +23,46 @@ from ..ir.op import Op
 from ..ir.ops.partial_sums import AddSums
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.rows import Box, Rows, Span
+from ..ir.ops.spill import Spill
 from ..ir.ops.tiled import Tiled
 from ..mapping.shares import most_runs
 from ..mapping.tiled_graph import TiledGraph
 from .parts import COLUMNS, Parts, full_box, shifted, starts, volume
-from .row_ranges import Need, has_strips, part_of, row_axis, runs_behind, runs_of, strips_of
+from .row_ranges import Need, has_strips, part_of, row_axis, runs, runs_behind, runs_of, strips_of
 from .running import Running, running
+from .streamed import Block, Streamed
 
 _LEAST_AXES = 3  # an input of fewer axes has no rows
 
-
-@dataclass(frozen=True)
-class Block:
-    """The part of value `whole` that begins at `starts` along `axes`."""
-
-    whole: str
-    axes: tuple[int, ...] = ()
-    starts: tuple[int, ...] = ()
+_Piece = tuple[Value, Box, tuple[int, ...]]  # of a value a box, and where it goes
 
 
-def whole_of(blocks: Mapping[str, Block], node: Node) -> str:
-    """The value of which a node's result is a part, or the result."""
-    name = node.results[0].name
-    return blocks[name].whole if name in blocks else name
-
-
-@dataclass(frozen=True, eq=False)
-class Streamed:
-    """A graph whose operations compute runs of rows.
-
-    `cores` maps result names to cores. `blocks` says of which value a result is a part; results
-    that are whole are not in it.
-    """
-
-    graph: Graph
-    cores: Mapping[str, int]
-    blocks: Mapping[str, Block]
-
-
-def whole_operations(tiled: TiledGraph) -> Streamed:
-    """The graph as it is: every operation in one piece."""
-    return Streamed(tiled.graph, tiled.cores, {})
-
-
-def stream_rows(tiled: TiledGraph, *, follow: bool = True) -> Streamed:
+def stream_rows(
+    tiled: TiledGraph, *, follow: bool = True, phases: Mapping[str, int] | None = None
+) -> Streamed:
     """Cut operations in runs of rows, and in strips of columns where the mapping has them.
+
+    Phases are the stages if not given.
 
     What is not a product runs where its rows are made, which is quick, or unless `follow` where the
     mapping has put it: there are the windows of all rows in one place, and take less memory.
     """
-    splitter = _Splitter(tiled, follow)
+    splitter = _Splitter(tiled, tiled.stages if phases is None else phases, follow)
     for node in tiled.graph.nodes:
         splitter.add(node)
     graph = splitter.finish()
-    return Streamed(graph, splitter.cores, splitter.blocks)
+    return Streamed(graph, splitter.cores, splitter.blocks, splitter.phases)
 
 
 class _Splitter:
     """The new graph while it is built."""
 
-    def __init__(self, tiled: TiledGraph, follow: bool) -> None:
+    def __init__(self, tiled: TiledGraph, phases: Mapping[str, int], follow: bool) -> None:
         self.cores: dict[str, int] = {}
         self.blocks: dict[str, Block] = {}
+        self.phases: dict[str, int] = {}
+        self._old_phases = phases
+        self._phase = 0  # of the node that is added
         self._tiled = tiled
         self._old = tiled.graph
         self._follow = follow
@@ -89,7 +71,10 @@ class _Splitter:
             value.name: self._builder.input(value.name, value.type) for value in tiled.graph.inputs
         }
         self._parts: dict[str, Parts] = {}
-        self._global: set[str] = set()  # values that the host has put in global memory
+        self._global: set[str] = set()  # values in global memory: the host's, and what waits
+        self._waiting: dict[str, int] = {}  # values in global memory: the axis of their rows
+        self._spilled: dict[str, Value] = {}
+        self._origins: dict[str, tuple[str, ...]] = {}
         self._assembled: dict[tuple[str, tuple[int, ...], int, Box], Value] = {}
         self._last: dict[tuple[str, tuple[int, ...], int, Box], tuple[Span, Value]] = {}
 
@@ -100,9 +85,12 @@ class _Splitter:
 
     def add(self, node: Node) -> None:
         """Take one node over, in parts where that is possible."""
+        self._phase = self._old_phases.get(node.results[0].name, 0)
+        self._origins.update((value.name, node.origin) for value in node.results)
         if isinstance(node.op, Dequantize | Leave):
             self._add_output(node)
             return
+        node = replace(node, operands=tuple(map(self._here, node.operands)))
         axes = [self._axis(operand) for operand in node.operands]
         axis = row_axis(node, axes) if len(node.results) == 1 else None
         reduction = running(node, axes)
@@ -115,7 +103,40 @@ class _Splitter:
 
     def _axis(self, value: Value) -> int | None:
         parts = self._parts.get(value.name)
-        return parts.axes[0] if parts else None
+        return parts.axes[0] if parts else self._waiting.get(value.name)
+
+    def _here(self, value: Value) -> Value:
+        """A value for this phase: what an earlier one has made in parts waits in global memory."""
+        same = self._old_phases.get(value.name, 0) == self._phase
+        parts = self._parts.get(value.name)
+        if same or (parts is None and value.name not in self._global):
+            return value
+        here = Value(f"{value.name}@{self._phase}", value.type)
+        if here.name not in self._global:
+            self._global.add(here.name)
+            self._origins[here.name] = self._origins[value.name]
+            self._whole[here.name] = self._spill(value, parts) if parts else self._plain(value)
+            if parts:
+                self._waiting[here.name] = parts.axes[0]
+        return here
+
+    def _spill(self, value: Value, parts: Parts) -> Value:
+        """A value in global memory, where its parts are stored in the phase that makes them."""
+        if value.name not in self._spilled:
+            core, phase = self.cores[parts.values[0].name], self._old_phases.get(value.name, 0)
+            box, origin = parts.box(value, {}), self._origins[value.name]
+            pieces = self._sources(value, parts.axes, box, core, starts(box))
+            stored = self._put_together(f"{value.name}@stored", parts.axes, pieces, origin)
+            spilled = self._builder.add(Spill(), [stored], f"{value.name}@global", origin)
+            for made in (stored, spilled):
+                self.cores[made.name], self.phases[made.name] = core, phase
+            self._spilled[value.name] = spilled
+        return self._spilled[value.name]
+
+    def _place(self, value: Value, core: int) -> Value:
+        """Note where and when a value is made."""
+        self.cores[value.name], self.phases[value.name] = core, self._phase
+        return value
 
     def _add_output(self, node: Node) -> None:
         """What leaves the chip is put together in global memory."""
@@ -138,7 +159,8 @@ class _Splitter:
         names = [result.name for result in node.results]
         made = self._builder.add_many(node.op, operands, names, node.origin)
         self._whole.update(zip(names, made, strict=True))
-        self.cores.update((value.name, core) for value in made)
+        for value in made:
+            self._place(value, core)
 
     def _add_parts(self, node: Node, axis: int) -> None:
         strips = self._strips(node, axis)
@@ -182,7 +204,7 @@ class _Splitter:
         """Each run is reduced where it is; what comes of it goes to the core of the result."""
         name, core = node.result.name, self._tiled.core_of(node)
         before: Value | None = None
-        for index, run in enumerate(self._reducible(node.operands[0], reduction)):
+        for index, run in enumerate(self._reducible(node.operands[0], reduction, core)):
             part = self._reduced(
                 node, reduction.part, (run,), f"{name}@{index}", self.cores[run.name]
             )
@@ -195,26 +217,30 @@ class _Splitter:
         assert before is not None
         self._take(replace(node, op=reduction.last), (before,), core)
 
-    def _reducible(self, value: Value, reduction: Running) -> Iterator[Value]:
+    def _reducible(self, value: Value, reduction: Running, core: int) -> Iterator[Value]:
         """The parts of a value, with all columns where these are not reduced."""
-        parts = self._parts[value.name]
+        parts = self._parts.get(value.name)
+        if parts is None:
+            axis = self._waiting[value.name]
+            for run in runs(value.type.shape[axis], most_runs(1)):
+                yield self._join(value, (axis,), (run,), core)
+            return
         if not parts.strips or COLUMNS in reduction.axes:
             yield from parts.values
             return
         for index, run in enumerate(parts.rows):
-            core = self.cores[parts.values[index * len(parts.strips)].name]
-            yield self._join(value, parts.axes, parts.box(value, {parts.axes[0]: run}), core)
+            there = self.cores[parts.values[index * len(parts.strips)].name]
+            yield self._join(value, parts.axes, parts.box(value, {parts.axes[0]: run}), there)
 
     def _reduced(
         self, node: Node, op: Op, operands: Sequence[Value], name: str, core: int
     ) -> Value:
-        made = self._builder.add(op, operands, name, node.origin)
-        self.cores[made.name] = core
-        return made
+        return self._place(self._builder.add(op, operands, name, node.origin), core)
 
     def _largest(self, node: Node, op: Op, operands: Sequence[Value], name: str) -> Value:
         """The largest codes of two tensors, as rows of one."""
-        core, axis = self._tiled.core_of(node), self._parts[node.operands[0].name].axes[0]
+        core, axis = self._tiled.core_of(node), self._axis(node.operands[0])
+        assert axis is not None
         rows = Rows.along(axis, ((0, 1), (0, 1)))
         both = self._reduced(node, rows, operands, f"{name} both", core)
         return self._reduced(node, op, (both,), name, core)
@@ -230,8 +256,7 @@ class _Splitter:
         ]
         origin = tuple(start for start, _ in box.values())
         name = f"{node.result.name}@{','.join(map(str, origin))}"
-        value = self._builder.add(op, operands, name, node.origin)
-        self.cores[value.name] = core
+        value = self._place(self._builder.add(op, operands, name, node.origin), core)
         self.blocks[value.name] = Block(node.result.name, tuple(box), origin)
         return value
 
@@ -308,7 +333,7 @@ class _Splitter:
     def _assemble(self, value: Value, axes: tuple[int, ...], box: Box, core: int) -> Value:
         """Rows that the same columns had before on this core come first, and slide up."""
         (start, stop), columns = box[0], box[1:]
-        pieces: list[tuple[Value, Box, tuple[int, ...]]] = []
+        pieces: list[_Piece] = []
         before = self._last.get((value.name, axes, core, columns))
         if before is not None and before[0][0] <= start < before[0][1]:
             (first, behind), held = before
@@ -317,17 +342,19 @@ class _Splitter:
             start = kept[0][1]
         if start < stop:
             pieces += self._sources(value, axes, ((start, stop), *columns), core, starts(box))
-        op = Rows(axes, tuple(box for _, box, _ in pieces), tuple(place for *_, place in pieces))
         spans = ",".join(f"{a}..{b}" for a, b in box)
-        producer = self._old.producer(value)
-        origin = producer.origin if producer else ()
-        joined = self._builder.add(op, [v for v, _, _ in pieces], f"{value.name}@{spans}", origin)
-        self.cores[joined.name] = core
-        return joined
+        name, origin = f"{value.name}@{spans}", self._origins.get(value.name, ())
+        return self._place(self._put_together(name, axes, pieces, origin), core)
+
+    def _put_together(
+        self, name: str, axes: tuple[int, ...], pieces: Sequence[_Piece], origin: tuple[str, ...]
+    ) -> Value:
+        values, boxes, places = zip(*pieces, strict=True)
+        return self._builder.add(Rows(axes, boxes, places), values, name, origin)
 
     def _sources(
         self, value: Value, axes: tuple[int, ...], box: Box, core: int, origin: tuple[int, ...]
-    ) -> list[tuple[Value, Box, tuple[int, ...]]]:
+    ) -> list[_Piece]:
         """Where a box is made, parts along these axes or the whole value, and where it goes."""
         if value.name not in self._parts:
             return [(self._plain(value), box, starts(shifted(box, origin)))]

@@ -10,7 +10,7 @@ from imcc.isa import Target
 
 from ..ir.graph import Graph, Node
 from .layout import Layout
-from .stream_rows import Block, whole_of
+from .streamed import Block, whole_of
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,9 @@ class Task:
     Bands of one row may have `columns` windows only; 0 stands for whole rows.
     `core` holds the result; `cores` take part in making it. `transfers` come first. Of `Rows` a
     task puts only operand `piece` where it belongs; the first of these tasks `begins`.
+
+    All tasks of a phase come before those of the next. `stage` says which weights are on the
+    arrays.
     """
 
     node: Node
@@ -71,6 +74,8 @@ class Task:
     piece: int | None = None
     begins: bool = True
     columns: int = 0
+    phase: int = 0
+    stage: int = 0
 
     def address(self, name: str, core: int) -> int:
         """Where working memory `name` lies on `core`."""

@@ -19,7 +19,7 @@ from .order import Step
 from .parts import volume
 from .replica import Residence
 from .scratch import WORD, rows_of, windows_per_row
-from .stream_rows import Streamed
+from .streamed import Streamed
 
 Exchange = tuple[int, int, int]  # from, to, bytes
 
@@ -67,7 +67,7 @@ def _relabelled(tiled: TiledGraph, place: Callable[[int], int]) -> TiledGraph:
 
     def plan_at(plan: MatrixPlan) -> MatrixPlan:
         if id(plan) not in moved:
-            moved[id(plan)] = _moved(plan, place)
+            moved[id(plan)] = plan.moved(place)
         return moved[id(plan)]
 
     def rule(builder: GraphBuilder, node: Node, operands: tuple[Value, ...]) -> Value | None:
@@ -79,12 +79,4 @@ def _relabelled(tiled: TiledGraph, place: Callable[[int], int]) -> TiledGraph:
     graph: Graph = rebuild(tiled.graph, rule)
     cores: Mapping[str, int] = {name: place(core) for name, core in tiled.cores.items()}
     groups = {name: tuple(map(plan_at, plans)) for name, plans in tiled.groups.items()}
-    return TiledGraph(graph, tiled.target, cores, groups, tiled.strips, tiled.footprints)
-
-
-def _moved(plan: MatrixPlan, place: Callable[[int], int]) -> MatrixPlan:
-    shards = tuple(
-        replace(s, core=place(s.core), matrix=replace(s.matrix, core=place(s.core)))
-        for s in plan.shards
-    )
-    return MatrixPlan(place(plan.home), shards)
+    return replace(tiled, graph=graph, cores=cores, groups=groups)

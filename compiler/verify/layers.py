@@ -51,10 +51,14 @@ def compare_layers(
     quantized: Mapping[str, Array],
     tallies: LayerTallies,
 ) -> None:
-    """Add one batch: every value on codes is compared with its equals."""
+    """Add one batch: every value on codes is compared with its equals.
+
+    The quantized graph has no parts of products that were cut, but their join.
+    """
     for value in _codes(compilation.tiled.graph):
         name = value.name
-        tallies.tiled.add(name, tiled[name], quantized[name])
+        if name in quantized:
+            tallies.tiled.add(name, tiled[name], quantized[name])
         if name in machine:
             tallies.machine.add(name, machine[name], tiled[name])
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,16 +24,18 @@ ACCUMULATOR_LIMIT = 1 << 31
 WEIGHT_LIMIT = 1 << 16
 RANGE_LIMIT = 1 << 32
 
+_Cell = TypeVar("_Cell", bound=np.generic)
+
 
 def check_matrices(program: Program) -> Iterator[str]:
-    """Check the geometry of every matrix and that no two tiles share cells."""
-    sound = True
+    """Check the geometry of every matrix and that none of its tiles share cells.
+
+    Tiles of several matrices may: see `Arrays`.
+    """
     for index, matrix in enumerate(program.matrices):
-        for message in _matrix(program, matrix):
-            sound = False
+        problems = list(_matrix(program, matrix))
+        for message in problems or _shared_cells(program, matrix):
             yield f"matrix m{index}: {message}"
-    if sound:
-        yield from _shared_cells(program)
 
 
 def _matrix(program: Program, matrix: Matrix) -> Iterator[str]:
@@ -212,22 +215,19 @@ def _copies(matrix: Matrix) -> Iterator[str]:
             yield f"copy {copy} has other tiles than copy 0"
 
 
-def _shared_cells(program: Program) -> Iterator[str]:
-    owners: dict[tuple[int, int], list[tuple[int, Tile]]] = defaultdict(list)
-    for index, matrix in enumerate(program.matrices):
-        for tile in matrix.tiles:
-            owners[matrix.core, tile.array].append((index, tile))
-    array = program.target.array
-    for (core, number), tiles in sorted(owners.items()):
-        taken = np.full((array.rows, array.cols), -1, np.int32)
-        for index, tile in tiles:
-            cells = taken[tile.row : tile.row + tile.rows, tile.col : tile.col + tile.cols]
-            if (cells >= 0).any():
-                other = int(cells.max())
-                yield f"matrix m{index}: {tile} shares cells of array a{number} of core " + (
-                    f"{core} with a tile of matrix m{other}"
-                )
-            cells[...] = index
+def _shared_cells(program: Program, matrix: Matrix) -> Iterator[str]:
+    taken: dict[int, NDArray[np.bool_]] = {}
+    shape = (program.target.array.rows, program.target.array.cols)
+    for tile in matrix.tiles:
+        cells = _part(taken.setdefault(tile.array, np.zeros(shape, np.bool_)), tile)
+        if cells.any():
+            yield f"{tile} shares cells of array a{tile.array} with another tile"
+        cells[...] = True
+
+
+def _part(cells: NDArray[_Cell], tile: Tile) -> NDArray[_Cell]:
+    """The cells of a tile, of those of its array."""
+    return cells[tile.row : tile.row + tile.rows, tile.col : tile.col + tile.cols]
 
 
 def _copies_apart(matrix: Matrix) -> Iterator[Matrix]:
@@ -239,14 +239,39 @@ def _copies_apart(matrix: Matrix) -> Iterator[Matrix]:
         yield replace(matrix, tiles=tuple(own), copies=1)
 
 
+_NOBODY = -1
+
+
+class _Cells:
+    """One array: levels as written, -1 before; and the matrix that reads each cell.
+
+    A cell is that of the matrix whose `mvm` is the first to read it after it was written.
+    """
+
+    def __init__(self, rows: int, cols: int) -> None:
+        self.levels = np.full((rows, cols), -1, np.int16)
+        self.reader = np.full((rows, cols), _NOBODY, np.int32)
+        self.version = 0
+
+    def write(self, row: int, column: int, levels: NDArray[np.uint8]) -> None:
+        """Program a rectangle, which is free for any matrix then."""
+        place = np.s_[row : row + levels.shape[0], column : column + levels.shape[1]]
+        self.levels[place] = levels
+        self.reader[place] = _NOBODY
+        self.version += 1
+
+
 class Arrays:
-    """Levels of all cells as the program writes them; -1 is a cell not yet written."""
+    """The cells of all arrays as the program writes them, and who reads them.
+
+    Matrices may share cells, if they are written anew between the last `mvm` of one and the first
+    of the other.
+    """
 
     def __init__(self, program: Program) -> None:
         self._program = program
         self._constants = np.frombuffer(program.constants, np.uint8)
-        self._levels: dict[tuple[int, int], NDArray[np.int16]] = {}
-        self._versions: dict[tuple[int, int], int] = defaultdict(int)
+        self._arrays: dict[tuple[int, int], _Cells] = {}
         self._checked: dict[int, list[int]] = {}
 
     def write(self, operation: Operation) -> None:
@@ -256,18 +281,15 @@ class Arrays:
         packed = _gather(self._constants, operation.streams["src"])
         row_bytes = packed_bytes(instruction.columns, array.cell_bits)
         levels = unpack_levels(packed.reshape(-1, row_bytes), instruction.columns, array.cell_bits)
-        key = (operation.core, instruction.array)
-        cells = self._levels.setdefault(key, np.full((array.rows, array.cols), -1, np.int16))
-        row, column = instruction.row, instruction.column
-        cells[row : row + levels.shape[0], column : column + levels.shape[1]] = levels
-        self._versions[key] += 1
+        cells = self._cells(operation.core, instruction.array)
+        cells.write(instruction.row, instruction.column, levels)
 
     def check(self, operation: Operation) -> Iterator[str]:
-        """Check that the cells behind an `mvm` are written and keep to the matrix's bound."""
+        """Check that the cells behind an `mvm` are written, for it, and keep to its bound."""
         assert isinstance(operation.instruction, Mvm)
         index = operation.instruction.matrix
         matrix = self._program.matrices[index]
-        versions = [self._versions[matrix.core, tile.array] for tile in matrix.tiles]
+        versions = [self._cells(matrix.core, tile.array).version for tile in matrix.tiles]
         if self._checked.get(index) == versions:
             return
         self._checked[index] = versions
@@ -276,6 +298,7 @@ class Arrays:
             if missing:
                 yield f"{tile}: {missing} cells are used before they are written"
                 return
+            yield from self._claim(index, tile)
             limit = (1 << matrix.slices[tile.slice].bits) - 1
             highest = int(self._tile(matrix.core, tile).max())
             if highest > limit:
@@ -284,15 +307,30 @@ class Arrays:
         if bound > matrix.bound:
             yield f"an accumulator of m{index} can reach {bound}; the matrix says {matrix.bound}"
 
+    def _claim(self, index: int, tile: Tile) -> Iterator[str]:
+        """Take the cells of a tile for a matrix; those of another must be written anew before."""
+        core = self._program.matrices[index].core
+        reader = _part(self._cells(core, tile.array).reader, tile)
+        others = (reader != index) & (reader != _NOBODY)
+        if others.any():
+            yield (
+                f"{tile} shares cells of array a{tile.array} with matrix m{reader[others].max()}, "
+                f"which has read {int(others.sum())} of them since they were written"
+            )
+        reader[...] = index
+
     def _bound(self, matrix: Matrix) -> int:
         planes = gather_planes(matrix, lambda tile: self._tile(matrix.core, tile).astype(np.uint8))
         return accumulator_bound(matrix, planes)
 
+    def _cells(self, core: int, array: int) -> _Cells:
+        if (core, array) not in self._arrays:
+            shape = self._program.target.array
+            self._arrays[core, array] = _Cells(shape.rows, shape.cols)
+        return self._arrays[core, array]
+
     def _tile(self, core: int, tile: Tile) -> NDArray[np.int16]:
-        cells = self._levels.get((core, tile.array))
-        if cells is None:
-            return np.full((tile.rows, tile.cols), -1, np.int16)
-        return cells[tile.row : tile.row + tile.rows, tile.col : tile.col + tile.cols]
+        return _part(self._cells(core, tile.array).levels, tile)
 
 
 def _gather(memory: NDArray[np.uint8], stream: StreamState) -> NDArray[np.uint8]:

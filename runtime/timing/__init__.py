@@ -54,10 +54,11 @@ Inputs. Each core runs its program once an input. Behind the last instruction of
 the first of the next one, by the same rules: what is still under way goes on. Cells keep their
 weights: the writes with which a program begins, up to the last one before any other operation,
 happen before time 0 and are reported apart, one behind the other on a core and side by side on
-different cores. Where a core writes one of these arrays again later, all its writes count for
-every input. Global memory above the constants exists once an input, so that only transfers and
-barriers tie cores together. The latency is the end of the first input on the last core, with the
-others behind it; the interval is the time between the ends of the last two that others follow.
+different cores. Where a core writes one of these arrays again later, the first write to it and all
+behind it count for every input. Global memory above the constants exists once an input, so that
+only transfers and barriers tie cores together. The latency is the end of the first input on the
+last core, with the others behind it; the interval is the time between the ends of the last two
+that others follow.
 
 Energy is the sum over conversions, rows driven a step, array reads, partial sums shifted and
 added, element operations of the vector unit, bytes read and written (bytes sent count once a

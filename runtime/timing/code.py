@@ -154,18 +154,21 @@ class CoreCode:
 
 
 def setup_end(code: tuple[Instruction, ...]) -> int:
-    """Index behind the writes with which a program begins, if their cells stay as they are.
+    """Index behind the writes with which a program begins, as far as their cells stay as they are.
 
-    Where the program writes one of these arrays again, no write is setup.
+    The first of them to an array that the program writes again behind these is not setup, and none
+    after it.
     """
-    first = next((i for i, one in enumerate(code) if not _begins(one)), len(code))
+    end = next((i for i, one in enumerate(code) if not _begins(one)), len(code))
     loops = [(i, i + 1 + one.body) for i, one in enumerate(code) if isinstance(one, Loop)]
-    first = min([first, *(start for start, end in loops if start < first < end)])
     writes = [(i, one.array) for i, one in enumerate(code) if isinstance(one, Write)]
-    last = max((i for i, _ in writes if i < first), default=-1)
-    end = max([last + 1, *(end for start, end in loops if start < last < end)])
-    again = {array for i, array in writes if i >= end}
-    return 0 if any(array in again for i, array in writes if i < end) else end
+    last = {array: i for i, array in writes}
+    cut: int | None = end
+    while cut is not None:
+        end = min([cut, *(start for start, stop in loops if start < cut < stop)])
+        cut = next((i for i, array in writes if i < end <= last[array]), None)
+    final = max((i for i, _ in writes if i < end), default=-1)
+    return max([final + 1, *(stop for start, stop in loops if start < final < stop)])
 
 
 def _begins(instruction: Instruction) -> bool:

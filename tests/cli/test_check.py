@@ -148,14 +148,25 @@ def test_what_cannot_be_quantized_is_cut_out(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_too_large_says_by_how_much() -> None:
+    """One output has 512 weights of four cells, in both signs: 4 arrays of 32 x 32 cells."""
     path = save([helper.make_node("MatMul", ["x", "w"], ["y"], "fc")], [1, 512],
                 w=np.ones((512, 512), np.float32))  # fmt: skip
     result = imcc("check", path, "--target", "tiny", "--set", "chip.mesh_rows=1",
-                  "--set", "chip.mesh_cols=2")  # fmt: skip
+                  "--set", "chip.mesh_cols=2", "--set", "core.arrays=1")  # fmt: skip
     assert result.exit_code == 1
-    assert "needs 2,048, target 'tiny' has 32: 2,016 short" in result.stdout
+    assert "needs 2,048, target 'tiny' has 2: 2,046 short" in result.stdout
     assert result.stdout.splitlines()[-1] == "can NOT be compiled as asked"
-    assert "2,016 short" in result.stderr.splitlines()[0]
+    assert "2,046 short" in result.stderr.splitlines()[0]
+
+
+def test_reloaded_weights_are_a_no_only_where_asked() -> None:
+    path = save([helper.make_node("MatMul", ["x", "w"], ["y"], "fc")], [1, 512],
+                w=np.ones((512, 512), np.float32))  # fmt: skip
+    small = ("--target", "tiny", "--set", "chip.mesh_rows=1", "--set", "chip.mesh_cols=2")
+    result = imcc("check", path, *small)
+    assert result.exit_code == 0
+    assert "IMC0503" in result.stderr
+    assert imcc("check", path, *small, "--strict").exit_code == 1
 
 
 def test_too_little_local_memory() -> None:

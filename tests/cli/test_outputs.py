@@ -55,7 +55,8 @@ def test_failed_command_leaves_the_old_output(tmp_path: Path) -> None:
     output = tmp_path / "old.imc"
     output.write_bytes(b"old")
     result = imcc("compile", MODELS / "fmnist_mlp.onnx", "--target", "tiny", "--set",
-                  "chip.mesh_rows=1", "-o", output)  # fmt: skip
+                  "chip.mesh_rows=1", "--set", "chip.mesh_cols=1", "--set", "core.arrays=1",
+                  "-o", output)  # fmt: skip
     assert result.exit_code == 5
     assert output.read_bytes() == b"old"
     assert [path.name for path in tmp_path.iterdir()] == ["old.imc"]

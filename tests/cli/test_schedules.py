@@ -47,3 +47,26 @@ def test_streaming_is_faster_and_takes_less_local_memory(tmp_path: Path) -> None
 def test_unknown_schedules_are_usage_errors(tmp_path: Path) -> None:
     done = imcc("compile", MODELS / "fmnist_mlp.onnx", "--target", "isaac", "--schedule", "fast")
     assert done.exit_code == 2
+
+
+def test_table_says_what_is_reloaded(tmp_path: Path) -> None:
+    """Two cores of seven arrays; the network takes 23."""
+    sizes = ("chip.mesh_rows=1", "chip.mesh_cols=2", "core.arrays=7")
+    command: list[str | Path] = ["compile", MODELS / "fmnist_resnet8.onnx", "--target", "isaac"]
+    command += ["--schedule", "latency", "-o", tmp_path / "m.imc"]
+    command += [part for size in sizes for part in ("--set", size)]
+    lines = {line[:19].strip(): line[19:] for line in imcc(*command).stdout.splitlines()}
+    figures = json.loads(imcc(*command, "--json").stdout)
+    reload = figures["reload"]
+    assert lines["stages"].startswith(f"{reload['stages']}, because the weights do not fit")
+    assert lines["each input writes"].startswith(
+        f"{reload['bytes']} bytes to {reload['cells']} cells, one of them up to "
+    )
+    assert lines["global memory"].startswith(f"{figures['spilled_bytes']} bytes of results wait")
+
+
+def test_table_of_a_network_that_fits_says_nothing_of_stages(tmp_path: Path) -> None:
+    result = imcc("compile", MODELS / "fmnist_mlp.onnx", "--target", "isaac",
+                  "-o", tmp_path / "m.imc")  # fmt: skip
+    assert "stages" not in result.stdout
+    assert "wait there" not in result.stdout

@@ -12,9 +12,12 @@ from support.host_models import MODELS, bundled, with_middle, with_prefix, with_
 from support.host_networks import NETWORKS, HostNetwork
 
 from imcc.compiler import compile_model
+from imcc.compiler.cli.chip import load_chip
 from imcc.compiler.data import Samples
 from imcc.compiler.driver import Compilation
+from imcc.compiler.ir.ops.spill import Spill
 from imcc.compiler.options import CompileOptions
+from imcc.compiler.schedule import ScheduleMode
 from imcc.compiler.verify import verify_program
 from imcc.isa import program_bytes, program_from_bytes
 from imcc.runtime import Machine
@@ -79,3 +82,23 @@ def test_fewer_bits_are_clipped_alike_on_both_sides() -> None:
     loud = {"input": images(3)["input"] * 3}  # beyond what was calibrated
     found = compile_model(model, "isaac", CompileOptions(activation_bits=4), images(8))
     expect_verified(found, model, loud)
+
+
+@pytest.mark.parametrize("mode", ScheduleMode)
+@pytest.mark.parametrize("place", PLACES)
+def test_parts_for_the_host_among_stages(place: str, mode: ScheduleMode) -> None:
+    """One core of four arrays: the network takes at least twelve."""
+    sizes = ("chip.mesh_rows=1", "chip.mesh_cols=1", "core.arrays=4")
+    model, options = PLACES[place](), CompileOptions(schedule=mode)
+    found = compile_model(model, load_chip("isaac", sizes), options, images(16))
+    assert found.tiled.stage_count > 2
+    assert len(found.program.hosts) == 1
+    expect_verified(found, model, images(3))
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_parts_for_the_host_where_local_memory_is_short(place: str) -> None:
+    model, small = PLACES[place](), load_chip("isaac", ("core.local_memory_kib=3",))
+    found = compile_model(model, small, None, images(16))
+    assert any(isinstance(task.node.op, Spill) for task in found.schedule.tasks)
+    expect_verified(found, model, images(3))

@@ -37,6 +37,7 @@ from imcc.isa.instructions import (
     Load,
     Loop,
     Max,
+    Mvm,
     Nop,
     Recv,
     Send,
@@ -44,6 +45,7 @@ from imcc.isa.instructions import (
     Store,
     Stream,
     Sum,
+    Write,
 )
 from imcc.isa.validation.memory import footprint
 from imcc.isa.validation.structure import executed_instructions
@@ -550,3 +552,30 @@ def test_analog_subtraction_needs_pairs(program: Program) -> None:
     assert "slice 3 subtracts weight (0, 0) more than once" in refusal(
         replace(program, matrices=(replace(matrix, tiles=twice),))
     )
+
+
+def _reloading(program: Program, code: tuple[Instruction, ...]) -> Program:
+    """With a second matrix on the same cells, and more instructions behind the first product."""
+    (matrix,) = program.matrices
+    old = program.cores[0]
+    behind = next(i for i, one in enumerate(old) if isinstance(one, Mvm)) + 1
+    cores = {**program.cores, 0: (*old[:behind], *code, *old[behind:])}
+    return replace(program, matrices=(matrix, matrix), cores=cores, origins=())
+
+
+def test_cells_are_written_anew_between_products_of_two_matrices(program: Program) -> None:
+    write, first, second = Write(0, 0, 0, 0, 16), Mvm(3, 2, 0, 1, 0), Mvm(3, 2, 1, 1, 0)
+    validate(_reloading(program, (write, second)))
+    validate(_reloading(program, (write, second, write, first)))
+    validate(_reloading(program, (first, write, first, write, second)))
+    for code, reader in (((second,), 0), ((write, second, first), 1)):
+        text = refusal(_reloading(program, code))
+        assert f"shares cells of array a0 with matrix m{reader}, which has read 8 of them" in text
+
+
+def test_a_part_written_anew_is_not_enough(program: Program) -> None:
+    """Only the four rows of the positive columns."""
+    part, second = Write(0, 0, 0, 0, 8), Mvm(3, 2, 1, 1, 0)
+    text = refusal(_reloading(program, (part, second)))
+    assert "negative=True" in text
+    assert "negative=False" not in text

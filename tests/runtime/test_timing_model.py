@@ -343,6 +343,24 @@ def test_a_core_that_writes_an_array_again_has_no_setup() -> None:
     assert found.interval_cycles == 4 * 800
 
 
+def test_what_is_written_before_a_reused_array_stays_setup() -> None:
+    """Arrays 1 and 0 are written first; array 0 is written again, and array 1 is not."""
+    code = [
+        *CELLS,
+        Write(1, 9, 0, 0, 16),
+        Write(0, 9, 0, 0, 16),
+        *products(0, 1024),
+        Mvm(1, 0, 0, 1, 0),
+        Write(0, 9, 0, 0, 16),
+        Mvm(3, 2, 0, 1, 0),
+    ]
+    found = run(WINDOWED, code, arrays=(0,), inputs=2)
+    assert (found.setup.cycles, found.setup.cells) == (800, 128)
+    assert dict(found.components)["cell writing"] == 2 * 128
+    behind = [*code[:-2], Write(0, 9, 0, 0, 16), Write(1, 9, 0, 0, 16), code[-1]]
+    assert run(WINDOWED, behind, arrays=(0,), inputs=2).setup.cells == 0
+
+
 def test_the_host_waits_and_takes_no_time() -> None:
     code = [*products(0), Mvm(1, 0, 0, 1, 0), Host(0), *stream(2, LOCAL, U8, 4096, 16), Fill(2, 0)]
     issue = len(products(0))

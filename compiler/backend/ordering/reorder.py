@@ -78,9 +78,10 @@ class _Writer:
         code = self._code
         start = code.position
         code.begin()
-        if operation.stage is not None and RULES[type(operation.instruction)].stage:
-            code.stage(operation.stage)
         instruction = operation.instruction
+        rule = RULES.get(type(instruction))  # none for what has no operands
+        if operation.stage is not None and rule is not None and rule.stage:
+            code.stage(operation.stage)
         fields = [
             code.stream(operation.streams[part.name])
             if part.name in operation.streams

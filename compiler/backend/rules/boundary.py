@@ -5,6 +5,7 @@ from __future__ import annotations
 from imcc.isa.instructions import Load, Store
 
 from ...ir.ops.quant import Dequantize, DequantizeWhole, Enter, Leave, Quantize
+from ...ir.ops.spill import Spill
 from ...schedule.task import Task
 from ..emitter import Emitter, emits
 from ..view import memory_order
@@ -27,8 +28,9 @@ def emit_input(emitter: Emitter, task: Task) -> None:
 @emits(Leave)
 @emits(Dequantize)
 @emits(DequantizeWhole)
+@emits(Spill)
 def emit_output(emitter: Emitter, task: Task) -> None:
-    """Store the codes of a graph output; the host turns them into numbers, if it wants."""
+    """Store the codes of a graph output, or of what waits in global memory, unless rows did it."""
     value = task.node.operands[0]
     if not emitter.schedule.has_buffer(value.name, task.core):
         return  # its rows have been stored one after the other

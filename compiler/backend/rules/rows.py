@@ -5,6 +5,7 @@ from __future__ import annotations
 from imcc.isa.instructions import Load, Store
 
 from ...ir.ops.rows import Rows
+from ...ir.ops.spill import Spill
 from ...schedule.task import Task
 from ..emitter import Emitter, emits
 from ..view import View, memory_order, walkable
@@ -62,7 +63,8 @@ def _bring(emitter: Emitter, task: Task, core: int, target: View) -> None:
         return
     producer = emitter.graph.producer(value)
     assert producer is not None
-    given = _taken(emitter.bindings[producer.operands[0].name], op, piece)
+    name = value.name if isinstance(producer.op, Spill) else producer.operands[0].name
+    given = _taken(emitter.bindings[name], op, piece)
     for to, at in walkable(order, target, given):
         code.emit(Load(code.stream(to.stream(order)), code.stream(at.stream(order))))
 

@@ -40,6 +40,7 @@ from . import rows as rows
 from . import sampling as sampling
 from . import shape as shape
 from . import signal as signal
+from . import spill as spill
 from . import tiled as tiled
 from . import transposed as transposed
 from . import unary as unary

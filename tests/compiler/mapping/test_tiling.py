@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
@@ -28,7 +28,9 @@ from imcc.compiler.ir.requant import full_range
 from imcc.compiler.ir.types import DType
 from imcc.compiler.ir.verify import verify
 from imcc.compiler.mapping import TiledGraph, TileOptions, summary, tile
-from imcc.compiler.mapping.shares import Footprint, Room, Share
+from imcc.compiler.mapping.oversize import cut_to_chip
+from imcc.compiler.mapping.shares import Demand, Demands, Footprint, Room, Share
+from imcc.compiler.mapping.tiling import Sharing
 from imcc.compiler.passes import PassContext
 from imcc.compiler.passes.tile import Tile
 from imcc.isa.target import Target, builtin_targets, load_target
@@ -186,14 +188,31 @@ def _small_and_large() -> Graph:
     return _Net((1, 32)).dense(32, 4).dense(4, 32).dense(32, 32).finish()
 
 
+@dataclass(frozen=True)
+class _Given(Demands):
+    """Demands whose shares are given."""
+
+    given: Mapping[str, Share] = field(default_factory=dict)
+
+    def shares(self, room: Room) -> Mapping[str, Share]:
+        return self.given
+
+
+def _sharing(groups: int) -> Sharing:
+    """So many groups of the first product, and each other product once."""
+    shares = {"y1": Share(groups=groups), "y2": Share(), "y3": Share()}
+
+    def given(graph: Graph, footprints: Mapping[str, Footprint]) -> Demands:
+        assert [held.arrays for held in footprints.values()] == [1, 8, 8]
+        asked = (Demand(name, held, 1, 1) for name, held in footprints.items())
+        return _Given(tuple(asked), given=shares)
+
+    return given
+
+
 def test_groups_leave_a_core_to_a_product_that_fills_one() -> None:
     """Three groups of one array would take a core each; the last product needs all of one."""
-
-    def sharing(graph: Graph, footprints: Mapping[str, Footprint], room: Room) -> dict[str, Share]:
-        assert [held.arrays for held in footprints.values()] == [1, 8, 8]
-        return {"y1": Share(groups=3), "y2": Share(), "y3": Share()}
-
-    tiled = tile(_small_and_large(), _chip(3, 8), sharing=sharing)
+    tiled = tile(_small_and_large(), _chip(3, 8), sharing=_sharing(3))
     tiled.verify()
     assert [plan.home for plan in tiled.groups["y1"]] == [0, 0, 0]
     others = {shard.core for name in ("y1", "y2") for shard in _op(tiled, name).plan.shards}
@@ -202,8 +221,7 @@ def test_groups_leave_a_core_to_a_product_that_fills_one() -> None:
 
 def test_what_does_not_pack_in_groups_lies_on_the_chip_once() -> None:
     """Nine groups and the last product take 17 arrays of 16."""
-    shares = {"y1": Share(groups=9), "y2": Share(), "y3": Share()}
-    tiled = tile(_small_and_large(), _chip(2, 8), sharing=lambda *_: shares)
+    tiled = tile(_small_and_large(), _chip(2, 8), sharing=_sharing(9))
     tiled.verify()
     assert not tiled.groups
 
@@ -241,30 +259,88 @@ def test_other_operations_follow_their_first_operand() -> None:
     assert TiledGraph.of(tiled.graph, tiled.target).cores == tiled.cores
 
 
-ADVICE = (
-    "Use a larger chip (--set chip.mesh_rows=..., core.arrays=..., array.rows=..., "
-    "array.cols=...) or fewer weight bits (--weight-bits)"
-)
+def test_network_with_more_weights_than_cells_goes_in_stages() -> None:
+    graph = _Net((1, 32)).dense(32, 64).dense(64, 32).finish()
+    tiled = tile(graph, _chip(4, 4))  # each product takes all 16 arrays
+    tiled.verify()
+    assert tiled.stages == {"codes": 0, "y1": 0, "y2": 1, "out": 1}
+    assert tiled.stage_count == 2
+    x = {"x": np.random.default_rng(1).normal(30, 20, (2, 32)).astype(np.float32)}
+    np.testing.assert_array_equal(evaluate(tiled.graph, x)["out"], evaluate(graph, x)["out"])
 
 
-def test_network_with_more_weights_than_cells() -> None:
+def test_network_that_needs_more_cores_goes_in_stages() -> None:
+    graph = _Net((1, 8)).dense(8, 8).dense(8, 8).dense(8, 8).finish()
+    tiled = tile(graph, _chip(2, 4), TileOptions(spread=1))
+    tiled.verify()
+    assert tiled.stage_count == 2
+
+
+def test_product_larger_than_the_chip_is_named() -> None:
     graph = _Net((1, 32)).dense(32, 64).dense(64, 32).finish()
     with pytest.raises(CapacityError) as caught:
         tile(graph, _chip(3, 4))
-    assert str(caught.value) == (
-        "the network needs at least 32 arrays of 32 x 32 cells, target 'tiny' has 12: 20 short. "
-        + ADVICE
-    )
+    lines = str(caught.value).split("\n")
+    assert [line.split(". ")[0] for line in lines] == [
+        "/product_1: its weights need 16 arrays of 32 x 32 cells, target 'tiny' has 12: 4 short",
+        "/product_2: its weights need 16 arrays of 32 x 32 cells, target 'tiny' has 12: 4 short",
+        "Use a larger chip (--set chip.mesh_rows=..., core.arrays=..., array.rows=..., "
+        "array.cols=...) or fewer weight bits (--weight-bits)",
+    ]
 
 
-def test_network_that_needs_more_cores() -> None:
-    graph = _Net((1, 8)).dense(8, 8).dense(8, 8).dense(8, 8).finish()
-    with pytest.raises(CapacityError) as caught:
-        tile(graph, _chip(2, 4), TileOptions(spread=1))
-    assert str(caught.value) == (
-        "the network needs 3 cores (6 arrays of 32 x 32 cells); target 'tiny' has 2 (8 arrays): "
-        "1 short. " + ADVICE
-    )
+def test_product_larger_than_the_chip_is_cut_by_outputs() -> None:
+    graph = _Net((1, 32)).dense(32, 64).finish()
+    target = _chip(3, 4)
+    cut = cut_to_chip(graph, target, TileOptions())
+    assert [node.results[0].name for node in cut.nodes] == ["codes", "y1.0", "y1.32", "y1", "out"]
+    assert [node.origin for node in cut.nodes[1:4]] == [("/product_1",)] * 3
+    tiled = tile(cut, target)
+    tiled.verify()
+    assert tiled.stages == {"codes": 0, "y1.0": 0, "y1.32": 1, "y1": 1, "out": 1}
+    x = {"x": np.random.default_rng(1).normal(30, 20, (2, 32)).astype(np.float32)}
+    np.testing.assert_array_equal(evaluate(tiled.graph, x)["out"], evaluate(graph, x)["out"])
+    assert cut_to_chip(cut, target, TileOptions()) is cut
+
+
+def test_convolution_larger_than_the_chip_is_cut_by_outputs() -> None:
+    graph = _Net((1, 8, 6, 6)).conv(24, 8).conv(40, 24, 1).finish()
+    target = _chip(2, 3)
+    cut = cut_to_chip(graph, target, TileOptions())
+    tiled = tile(cut, target)
+    tiled.verify()
+    assert tiled.stage_count > 3
+    x = {"x": np.random.default_rng(1).normal(30, 20, (2, 8, 6, 6)).astype(np.float32)}
+    np.testing.assert_array_equal(evaluate(tiled.graph, x)["out"], evaluate(graph, x)["out"])
+
+
+def test_depthwise_layer_larger_than_the_chip_is_cut_by_groups() -> None:
+    graph = _Net((1, 64, 8, 8)).conv(64, 64, 3, 64).finish()
+    target = _chip(1, 1, "isaac")  # two runs of 14 channels, and 4 more
+    cut = cut_to_chip(graph, target, TileOptions())
+    kinds = [(node.op.name, node.results[0].name) for node in cut.nodes]
+    assert kinds == [
+        ("quantize", "codes"),
+        *(pair for n0 in (0, 32) for pair in (("slice", f"y1.{n0}.x"), ("qconv", f"y1.{n0}"))),
+        ("qconcat", "y1"),
+        ("dequantize", "out"),
+    ]
+    tiled = tile(cut, target)
+    tiled.verify()
+    assert tiled.stage_count == 2
+    x = {"x": np.random.default_rng(1).normal(30, 20, (2, 64, 8, 8)).astype(np.float32)}
+    np.testing.assert_array_equal(evaluate(tiled.graph, x)["out"], evaluate(graph, x)["out"])
+
+
+def test_stage_that_reads_what_a_later_one_makes_is_refused() -> None:
+    graph = _Net((1, 32)).dense(32, 64).dense(64, 32).finish()
+    tiled = tile(graph, _chip(4, 4))
+    wrong = replace(tiled, stages={**tiled.stages, "y1": 2})
+    with pytest.raises(VerificationError, match="it is in stage 1 and reads what stage 2 makes"):
+        wrong.verify()
+    together = replace(tiled, stages={})
+    with pytest.raises(VerificationError, match="are taken"):
+        together.verify()
 
 
 def test_weight_with_more_slices_than_columns() -> None:

@@ -1,0 +1,104 @@
+"""When cells are written: after their array is free, before they are read, a few at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from imcc.compiler.backend import emit_with_probes, order_instructions
+from imcc.compiler.backend.reload import reloads
+from imcc.compiler.cli.chip import load_chip
+from imcc.compiler.driver import compile_model
+from imcc.compiler.ir.ops.tiled import Tiled
+from imcc.compiler.options import CompileOptions
+from imcc.compiler.schedule import Schedule, ScheduleMode
+from imcc.isa import Instruction, validate
+from imcc.isa.instructions import Barrier, Mvm, Recv, Send, Store, Write
+from imcc.runtime.timing.code import setup_end
+
+MODELS = Path(__file__).parents[3] / "models"
+WINDOW = 6
+
+
+def made(mode: ScheduleMode, arrays: int, cores: int = 2) -> Schedule:
+    sizes = ("chip.mesh_rows=1", f"chip.mesh_cols={cores}", f"core.arrays={arrays}")
+    chip = load_chip("isaac", (*sizes, f"core.issue_window={WINDOW}"))
+    return compile_model(
+        MODELS / "fmnist_resnet8.onnx", chip, CompileOptions(schedule=mode)
+    ).schedule
+
+
+def used(schedule: Schedule) -> list[tuple[int, int, int, int]]:
+    """(task, stage, core, array) of every product and every array that it reads."""
+    return [
+        (index, task.stage, shard.core, tile.array)
+        for index, task in enumerate(schedule.tasks)
+        if isinstance(task.node.op, Tiled)
+        for shard in task.node.op.plan.shards
+        for tile in shard.matrix.tiles
+    ]
+
+
+@pytest.mark.parametrize("arrays", [4, 9])
+@pytest.mark.parametrize("mode", ScheduleMode)
+def test_cells_are_written_between_the_stages_that_use_them(
+    mode: ScheduleMode, arrays: int
+) -> None:
+    schedule = made(mode, arrays)
+    uses, writes = used(schedule), reloads(schedule.tasks, WINDOW)
+    assert max(stage for _, stage, _, _ in uses) > 0
+    for place, several in writes.items():
+        for write in several:
+            stage = write.task.stage
+            own = [(i, s) for i, s, core, array in uses if (core, array) == write.array]
+            assert all(index < place for index, s in own if s < stage)
+            assert place <= min(index for index, s in own if s == stage)
+
+
+def test_no_more_writes_behind_a_product_than_half_the_window() -> None:
+    schedule = made(ScheduleMode.LATENCY, 9)
+    phases = [task.phase for task in schedule.tasks]
+    starts = {0} | {i for i in range(1, len(phases)) if phases[i] > phases[i - 1]}
+    inside = {
+        place: Counter(write.array[0] for write in several)
+        for place, several in reloads(schedule.tasks, WINDOW).items()
+        if place not in starts
+    }
+    assert inside
+    assert max(max(counts.values()) for counts in inside.values()) <= WINDOW // 2
+
+
+def test_what_stays_is_written_first() -> None:
+    schedule = made(ScheduleMode.LATENCY, 9)
+    stages = Counter(place for place in {(c, a, s) for _, s, c, a in used(schedule)})
+    several = Counter((core, array) for core, array, _ in stages)
+    first = [several[write.array] > 1 for write in reloads(schedule.tasks, WINDOW)[0]]
+    assert first == sorted(first)
+
+
+@pytest.mark.parametrize("mode", [ScheduleMode.LATENCY, ScheduleMode.THROUGHPUT])
+def test_ordering_leaves_setup_barriers_and_writes_where_they_belong(mode: ScheduleMode) -> None:
+    program, probes = emit_with_probes(made(mode, 4, cores=5))
+    ordered, _ = order_instructions(program, probes)
+    validate(ordered)
+    for core, code in program.cores.items():
+        kept = ordered.cores[core]
+        assert kept[: setup_end(kept)] == code[: setup_end(code)]
+        assert list(_kinds(kept)) == list(_kinds(code))
+        assert len(list(_kinds(code))) > 1
+    assert any(setup_end(code) for code in program.cores.values())
+
+
+def _kinds(code: tuple[Instruction, ...]) -> Iterator[Counter[str]]:
+    """How many instructions of each kind stand between two barriers, without those of streams."""
+    counts: Counter[str] = Counter()
+    for one in code:
+        if isinstance(one, Barrier):
+            yield counts
+            counts = Counter()
+        if isinstance(one, Write | Mvm | Send | Recv | Store):
+            counts[type(one).__name__] += 1
+    yield counts
