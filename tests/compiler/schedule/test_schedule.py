@@ -63,6 +63,7 @@ def test_less_memory_makes_lower_bands(seed: int) -> None:
         tight = scheduled(graph, with_local_memory(load_target("isaac"), 4))
     except CapacityError:
         assume(False)
+    assume(max(task.phase for task in tight.tasks) == 0)  # else rows wait in global memory
     for large, small in zip(roomy.tasks, tight.tasks, strict=True):
         assert 1 <= small.band <= large.band <= large.rows
 
