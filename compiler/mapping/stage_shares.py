@@ -19,6 +19,7 @@ from .choices import Floats, Ints
 from .shares import Demands, Room, Share, Table
 
 _STEP = 1.02
+_ENOUGH = 4.0  # times the work of all, on one core, for which products can share one
 _ROUNDING = 1e-9  # of cores; what sums of them may be wrong by
 
 
@@ -43,6 +44,10 @@ class StageShares:
     def no_limit(self) -> int:
         """The number of the time for which each product takes as few arrays as it can."""
         return len(self._times) - 1
+
+    def time(self, number: int) -> float:
+        """The time with that number."""
+        return float(self._times[number])
 
     def shares(self, first: int, last: int, number: int) -> Mapping[str, Share]:
         """What products pick for a time."""
@@ -70,7 +75,7 @@ class StageShares:
         """From the fastest of all to where time counts for nothing."""
         low = min(table.fastest for table in self._tables)
         most = sum(float((table.loads * table.cores).max()) for table in self._tables)
-        high = max(most, *(float(table.times.max()) for table in self._tables))
+        high = _ENOUGH * max(most, *(float(table.times.max()) for table in self._tables))
         steps = ceil(log(high / low) / log(_STEP)) if high > low > 0 else 1
         times: Floats = np.append(low * _STEP ** np.arange(steps + 1), inf)
         return times

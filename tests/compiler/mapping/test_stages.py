@@ -99,7 +99,7 @@ def test_stage_without_room_has_no_cost() -> None:
 def test_shares_of_a_stage_are_those_of_its_products_alone(
     network: list[tuple[Cells, Demand]], cores: int, part: float
 ) -> None:
-    """Looked up in a row of times they are slower by a step of it at most, and by the precision."""
+    """They fit at the time that is looked up, and two steps of the row of times before none do."""
     demands, room = Demands(tuple(demand for _, demand in network), 2), Room(cores, 4, part)
     found = StageShares(demands, Room(cores, 4))
     for first, last in combinations(range(len(network) + 1), 2):
@@ -109,8 +109,12 @@ def test_shares_of_a_stage_are_those_of_its_products_alone(
         if number is None:
             continue
         picked = found.shares(first, last, number)
-        times = [max(d.time(some[d.name], 2) for d in own.products) for some in (picked, sought)]
-        assert times[0] <= 1.02 * 1.02 * times[1]
+        time, tables = found.time(number), [d.table(room, 2) for d in own.products]
+        assert max(d.time(picked[d.name], 2) for d in own.products) <= time
+        assert sum(table.taken(time, room).min() for table in tables) <= cores * part + 1e-6
+        before = time / 1.02**2
+        if number != found.no_limit:
+            assert sum(table.taken(before, room).min() for table in tables) > cores * part
         held = sum(demand.used(picked[demand.name], room) for demand in own.products)
         assert held <= room.total
         copies = [picked[d.name].groups * picked[d.name].copies for d in own.products]
