@@ -6,10 +6,11 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from imcc.isa import TABLE, Operation, Program, Role, Space, walk
 from imcc.isa.cost import OperationCost, OperationCosts, Unit
-from imcc.isa.instructions import Barrier, Write
+from imcc.isa.instructions import Barrier, Host, Write
 
 from ..probe import ValueProbe
 
@@ -80,7 +81,7 @@ class _Maker:
             len(operations),
         )
         last = {operation.pc: index for index, operation in enumerate(operations)}
-        whole = any(self._costs.cost(one).unit is Unit.SYNC for one in operations)
+        whole = any(isinstance(one.instruction, (Barrier, Host)) for one in operations)
         items: list[Item] = []
         places: dict[int, int] = {}
         for index, operation in enumerate(operations[first:], first):
@@ -103,8 +104,8 @@ class _Maker:
                 ordered |= _meets(others, low, high)
                 low, high = low + _GLOBAL, high + _GLOBAL
             touched[roles[name]].append((low, high))
-        arrays = [(_ARRAYS + array, _ARRAYS + array + 1) for array in sorted(cost.arrays)]
-        touched[Role.WRITE if isinstance(operation.instruction, Write) else Role.READ] += arrays
+        written = isinstance(operation.instruction, Write)
+        touched[Role.WRITE if written else Role.READ] += _arrays(cost.arrays)
         if ordered:
             touched[Role.WRITE].append(_OTHERS)
         elif cost.unit in (Unit.OUT, Unit.IN):
@@ -112,6 +113,12 @@ class _Maker:
         if whole:
             touched[Role.WRITE if cost.unit is Unit.SYNC else Role.READ].append(_ALL)
         return Item(operation, cost, tuple(touched[Role.READ]), tuple(touched[Role.WRITE]))
+
+
+@cache
+def _arrays(arrays: frozenset[int]) -> list[Range]:
+    """Where arrays lie on the line, in as few ranges as possible."""
+    return _merged((_ARRAYS + array, _ARRAYS + array + 1) for array in arrays)
 
 
 def is_barrier(item: Item) -> bool:
