@@ -104,8 +104,8 @@ def _totals(profile: Profile) -> list[tuple[str, str]]:
         ("critical path", _shares(profile.critical_path, profile.latency_cycles)),
         (
             "interval",
-            f"{profile.interval_us:.2f} us ({profile.interval_cycles} cycles) between the last "
-            f"two of {profile.inputs} inputs: {profile.inputs_per_second:.4g} a second",
+            f"{profile.interval_us:.2f} us ({profile.interval_cycles} cycles) between "
+            f"two of {profile.inputs} inputs in a row: {profile.inputs_per_second:.4g} a second",
         ),
         ("energy", f"{profile.energy_uj:.4g} uJ for one input ({_energy_parts(profile)})"),
         ("efficiency", f"{profile.tops_per_watt:.3g} TOPS/W"),

@@ -81,7 +81,7 @@ def test_profile_prints_layers_resources_cores_and_totals(program: Path) -> None
     assert result.exit_code == 0
     heads = [part.split()[0] for part in result.stdout.split("\n\n")]
     assert heads == ["layer", "resource", "busiest", "latency"]
-    assert "between the last two of 2 inputs" in result.stdout
+    assert "between two of 2 inputs in a row" in result.stdout
 
 
 def test_layers_as_csv(program: Path, profile: dict[str, Any], tmp_path: Path) -> None:
