@@ -24,7 +24,7 @@ from support.topologies import topology
 from imcc.compiler.cli.chip import load_chip
 from imcc.compiler.driver import Compilation, compile_model
 from imcc.compiler.errors import CompileError
-from imcc.compiler.ir import evaluate
+from imcc.compiler.ir import Array, Value, evaluate
 from imcc.compiler.mapping.reload import reload_of
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import ScheduleMode
@@ -78,10 +78,17 @@ def _beside(compilation: Compilation, mode: ScheduleMode, times: Profile) -> str
     return f"bound {bound.value / 1e3:8.1f} us ({bound.term})  ratio {ratio:6.2f}"
 
 
+def _sample(value: Value, random: np.random.Generator) -> Array:
+    """Real values, or small indices."""
+    if value.type.dtype.is_float:
+        return random.standard_normal(value.type.shape).astype(np.float32)
+    return random.integers(0, 100, value.type.shape).astype(value.type.dtype.numpy)
+
+
 def _run(compilation: Compilation) -> str:
     """Compare one image on the machine with the tiled graph."""
     graph, random = compilation.tiled.graph, np.random.default_rng(1)
-    image = {v.name: random.standard_normal(v.type.shape).astype(np.float32) for v in graph.inputs}
+    image = {v.name: _sample(v, random) for v in graph.inputs}
     begun = time.perf_counter()
     found = Machine(compilation.program).run(image)
     seconds = time.perf_counter() - begun
