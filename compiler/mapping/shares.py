@@ -29,7 +29,7 @@ from .choices import Floats, Ints
 
 MOST_RUNS = 56  # of rows of a product
 MOST_PARTS = 168  # of a product: runs times strips
-LEAST_ROUNDS = 8  # parts that a group makes one after the other, where there are as many
+LEAST_ROUNDS = 6  # parts that a group makes one after the other, where there are as many
 _MOST_STRIPS = 14
 _PRECISION = 0.01  # of the least time
 _HALF = 0.5
