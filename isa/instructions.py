@@ -84,6 +84,18 @@ class Host(Instruction):
     partition: PartitionId
 
 
+@instruction(0x05)
+class Phase(Instruction):
+    """Ends a phase. For one input alone, waits until every core of the program is at its end.
+
+    Inputs in a row are worked on in *rounds*. In round r a core runs all its phases, phase p for
+    input r - p, and waits for all cores at its last instruction only. So phase p + 1 begins a
+    round after phase p, on other inputs meanwhile. Operations for inputs that do not exist are left
+    out. Local memory holds nothing from one phase to the next; every global address above the
+    constants exists once for each input that is on its way, as many as there are phases.
+    """
+
+
 @instruction(0x10)
 class Stream(Instruction):
     """Sets stream `stream` to one element of type `element` at byte `base` of `space`.

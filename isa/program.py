@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from .fields import ElementType, HostType
 from .instruction import Instruction
+from .instructions import Phase
 from .matrix import Matrix
 from .target import Target
 
-ISA_VERSION = (1, 2)
+ISA_VERSION = (1, 3)
 
 
 @dataclass(frozen=True)
@@ -104,3 +106,9 @@ class Program:
     origins: tuple[Origin, ...] = ()
     notes: tuple[tuple[str, str], ...] = field(default=())
     hosts: tuple[HostPartition, ...] = ()
+
+    @cached_property
+    def phases(self) -> int:
+        """How many phases it has: as many inputs are worked on at a time."""
+        marks = (sum(isinstance(i, Phase) for i in code) for code in self.cores.values())
+        return 1 + max(marks, default=0)

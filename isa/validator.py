@@ -6,6 +6,7 @@
 3. Every operation in the order of execution: types, counts and memories of its operands, byte
    bounds, overlap, definite initialisation, cells programmed before use, accumulator bounds. Cells
    that a matrix has read are written anew before another matrix reads them.
+   Local memory is as good as never written where a phase begins.
 4. Sends and receives match, no core waits for ever, accesses of several cores to a global byte
    are ordered, every output byte is stored, every host partition is run once.
 """
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .errors import ValidationError
-from .instructions import Barrier, Host, Mvm, Write
+from .instructions import Barrier, Host, Mvm, Phase, Write
 from .program import Program
 from .validation.findings import Findings
 from .validation.hosts import Partitions, accesses
@@ -24,6 +25,7 @@ from .validation.matrices import Arrays, check_matrices
 from .validation.memory import Memories
 from .validation.operands import check_operands
 from .validation.ordering import GlobalOrder
+from .validation.phases import check_phases
 from .validation.structure import check_structure
 from .walk import Exchange, Operation, interleave
 
@@ -43,6 +45,7 @@ def validate(program: Program) -> None:
     """Raise `ValidationError` listing what is wrong, at most fifty problems; otherwise return."""
     findings = Findings(program)
     check_structure(program, findings)
+    check_phases(program, findings)
     findings.add(check_matrices(program))
     findings.raise_if_any()
     _play(program, findings)
@@ -69,8 +72,10 @@ def _play(program: Program, findings: Findings) -> None:
 
 
 def _check(state: _State, operation: Operation) -> list[str]:
-    if isinstance(operation.instruction, Barrier):
+    if isinstance(operation.instruction, (Barrier, Phase)):
         state.order.barrier(operation.core)
+        if isinstance(operation.instruction, Phase):
+            state.memories.forget(operation.core)
         return []
     if isinstance(operation.instruction, Host):
         return _check_host(state, operation, operation.instruction)

@@ -7,10 +7,11 @@ from the operations yielded here.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from heapq import heappop, heappush
 from math import prod
 from operator import itemgetter
 
@@ -25,6 +26,7 @@ from .instructions import (
     Halt,
     Loop,
     Nop,
+    Phase,
     Recv,
     Send,
     Setq,
@@ -132,28 +134,34 @@ def walk(core: int, code: tuple[Instruction, ...]) -> Iterator[Operation]:
                 yield Operation(core, pc, instruction, streams, stage)
 
 
-def interleave(program: Program) -> Iterator[Operation | Exchange]:
+def interleave(
+    program: Program, time: Callable[[int], int] | None = None, *, in_rounds: bool = False
+) -> Iterator[Operation | Exchange]:
     """Yield the operations of all cores in one order that a real chip could take.
 
-    Cores run in turn, each until it must wait; the result does not depend on the order, because
-    only matched sends and receives and barriers connect cores. Raises `ValidationError` naming
-    the waiting cores and instructions where no core can go on.
+    Cores run in turn, each until it must wait, or with `time` one operation at a time, always that
+    of the core whose time is the least. In a round nobody waits at the end of a phase. What is
+    computed does not depend on the order, because only matched sends and receives and barriers
+    connect cores. Raises `ValidationError` naming the waiting cores and instructions where no core
+    can go on.
     """
     walks = {core: walk(core, code) for core, code in sorted(program.cores.items())}
     waiting: dict[int, Operation] = {}
-    ready = deque(walks)
-    while ready:
-        core = ready.popleft()
-        blocked = None
+    meetings = (Send, Recv, Barrier) if in_rounds else (Send, Recv, Barrier, Phase)
+    ready = _Ready(time or _in_turn())
+    ready.add(walks)
+    while ready.cores:
+        core = ready.next()
         for operation in walks[core]:
-            if isinstance(operation.instruction, (Send, Recv, Barrier)):
-                blocked = operation
+            if isinstance(operation.instruction, meetings):
+                waiting[core] = operation
                 break
             yield operation
-        if blocked is None:
-            del walks[core]
+            if time is not None:
+                ready.add((core,))
+                break
         else:
-            waiting[core] = blocked
+            del walks[core]
         yield from _release(core, waiting, walks, ready)
     if waiting:
         raise ValidationError(
@@ -161,23 +169,45 @@ def interleave(program: Program) -> Iterator[Operation | Exchange]:
         )
 
 
+@dataclass
+class _Ready:
+    """Cores that can go on, by the time at which they became ready."""
+
+    time: Callable[[int], int]
+    cores: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, cores: Iterable[int]) -> None:
+        """Let cores go on, from now."""
+        for core in cores:
+            heappush(self.cores, (self.time(core), core))
+
+    def next(self) -> int:
+        """The core that has been ready for the longest time."""
+        return heappop(self.cores)[1]
+
+
+def _in_turn() -> Callable[[int], int]:
+    turns = itertools.count()
+    return lambda _: next(turns)
+
+
 def _release(
     core: int,
     waiting: dict[int, Operation],
     walks: Mapping[int, Iterator[Operation]],
-    ready: deque[int],
+    ready: _Ready,
 ) -> Iterator[Operation | Exchange]:
     blocked = waiting.get(core)
     if blocked is not None and isinstance(blocked.instruction, (Send, Recv)):
         other = waiting.get(blocked.instruction.peer)
         if other is not None and _meets(blocked, other):
             del waiting[blocked.core], waiting[other.core]
-            ready.extend(sorted((blocked.core, other.core)))
             sends = isinstance(blocked.instruction, Send)
             yield Exchange(blocked, other) if sends else Exchange(other, blocked)
+            ready.add(sorted((blocked.core, other.core)))
     elif waiting and len(waiting) == len(walks) and _all_at_one_barrier(waiting):
         yield from (waiting[c] for c in sorted(waiting))
-        ready.extend(sorted(waiting))
+        ready.add(sorted(waiting))
         waiting.clear()
 
 
@@ -189,9 +219,8 @@ def _meets(one: Operation, other: Operation) -> bool:
 
 
 def _all_at_one_barrier(waiting: Mapping[int, Operation]) -> bool:
-    instructions = [operation.instruction for operation in waiting.values()]
-    tags = {i.tag for i in instructions if isinstance(i, Barrier)}
-    return len(tags) == 1 and all(isinstance(i, Barrier) for i in instructions)
+    instructions = {operation.instruction for operation in waiting.values()}
+    return len(instructions) == 1 and isinstance(instructions.pop(), (Barrier, Phase))
 
 
 def deadlock_message(waiting: Iterable[tuple[int, int, Instruction]]) -> str:

@@ -7,6 +7,7 @@ from .decode import Probe
 from .errors import MachineError
 from .golden import Comparison, compare
 from .machine import Machine
+from .rounds import run_in_rounds
 from .timing import LayerCost, Profile, Timeline, profile, timeline
 from .trace import Trace, TraceLine, trace
 
@@ -23,6 +24,7 @@ __all__ = [
     "TraceLine",
     "compare",
     "profile",
+    "run_in_rounds",
     "timeline",
     "trace",
 ]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imcc.isa.fields import Role
-from imcc.isa.instructions import Host, Mvm
+from imcc.isa.instructions import Host, Mvm, Phase
 from imcc.isa.program import Program
 from imcc.isa.walk import Exchange, Operation
 
@@ -114,7 +114,9 @@ class WrittenBytes:
                 self._check_written(place)
 
     def mark(self, operation: Operation) -> None:
-        """Note what an operation writes."""
+        """Note what an operation writes; a phase begins with a local memory that holds nothing."""
+        if isinstance(operation.instruction, Phase) and operation.core in self._written:
+            self._written[operation.core][...] = False
         for place, role in _operands(self._program, operation):
             if role is Role.WRITE:
                 touched_bytes(self._written[place.memory], place.stream)[...] = True

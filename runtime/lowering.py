@@ -29,6 +29,7 @@ from imcc.isa.instructions import (
     Mul,
     Mvm,
     Norm,
+    Phase,
     Recv,
     Requant,
     Send,
@@ -123,7 +124,7 @@ def literal_step(operation: Operation) -> LiteralStep:
     return LiteralStep(operation, reads, writes)
 
 
-@lowers(Barrier)
+@lowers(Barrier, Phase)
 def _barrier(context: Context, operation: Operation) -> Step | None:
     return None
 

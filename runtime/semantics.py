@@ -31,6 +31,7 @@ from imcc.isa.instructions import (
     Mul,
     Mvm,
     Norm,
+    Phase,
     Recv,
     Requant,
     Send,
@@ -117,7 +118,7 @@ def packed_rows(operation: Operation, instruction: Write, cell_bits: int) -> tup
     return count // row_bytes, row_bytes
 
 
-@executes(Barrier)
+@executes(Barrier, Phase)
 def _barrier(chip: Chip, operation: Operation) -> None:
     """Orders cores; the walk has already done so."""
 

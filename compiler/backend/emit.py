@@ -15,7 +15,7 @@ from imcc.isa import (
     Target,
 )
 from imcc.isa.cells import pack_levels
-from imcc.isa.instructions import Write
+from imcc.isa.instructions import Barrier, Phase, Write
 
 from ..errors import CapacityError
 from ..ir.graph import Node, Value
@@ -56,8 +56,11 @@ def emit_with_probes(
     writes = reloads(schedule.tasks, schedule.target.core.issue_window)
     waiting = False  # whether something has been stored that a later phase loads
     for index, task in enumerate(schedule.tasks):
-        if waiting and task.phase > schedule.tasks[index - 1].phase:
-            emitter.barrier()
+        if index and task.phase > schedule.tasks[index - 1].phase:
+            if schedule.pipelined:
+                emitter.meet(Phase())
+            elif waiting:
+                emitter.meet(Barrier(0))
             waiting = False
         for user, several in groupby(writes.get(index, ()), lambda write: write.task):
             origins += _traced(emitter, user, partial(_write_cells, writes=tuple(several)))

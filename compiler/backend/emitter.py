@@ -17,7 +17,7 @@ from imcc.isa import (
     Space,
     StreamState,
 )
-from imcc.isa.instructions import Barrier, Copy, Fill, Load, Recv, Send
+from imcc.isa.instructions import Barrier, Copy, Fill, Load, Phase, Recv, Send
 from imcc.isa.target import RequantMode
 
 from ..ir.graph import Node, Value
@@ -131,10 +131,10 @@ class Emitter:
         code.emit(Load(code.stream(target), code.stream(source)))
         return target
 
-    def barrier(self) -> None:
+    def meet(self, instruction: Barrier | Phase) -> None:
         """Let all cores wait for each other."""
         for code in self.cores.values():
-            code.emit(Barrier(0))
+            code.emit(instruction)
 
     def has_matrix(self, matrix: Matrix) -> bool:
         """Whether a matrix has been entered."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 
 from imcc.runtime import LayerCost, Profile
@@ -100,6 +100,7 @@ def _cores(profile: Profile) -> str:
 
 def _totals(profile: Profile) -> list[tuple[str, str]]:
     pairs = [
+        *_phases(profile.phases),
         ("latency", f"{profile.latency_us:.2f} us ({profile.latency_cycles} cycles) for one input"),
         ("critical path", _shares(profile.critical_path, profile.latency_cycles)),
         (
@@ -117,6 +118,15 @@ def _totals(profile: Profile) -> list[tuple[str, str]]:
         whole = sum(area for _, area in profile.area_mm2)
         pairs.append(("area", f"{whole:.4g} mm2 ({_shares(profile.area_mm2, whole)})"))
     return pairs
+
+
+def _phases(count: int) -> Iterator[tuple[str, str]]:
+    if count > 1:
+        yield (
+            "phases",
+            f"{count}: as many inputs are on their way, each passes one phase in an interval; "
+            "layers begin and end within theirs",
+        )
 
 
 def _ratios(profile: Profile, bounds: ScheduleBounds | None) -> list[tuple[str, str]]:

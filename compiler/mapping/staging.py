@@ -17,6 +17,7 @@ from imcc.isa.target import Target
 
 from ..errors import CapacityError
 from ..ir.graph import Graph, Node
+from ..ir.op import Op
 from ..ir.ops.quantized import QConv, QMatMul
 from .deals import deals, different
 from .options import TileOptions
@@ -61,7 +62,7 @@ class Staging:
         self._fits = fits
         self._options = options
         self._graph = graph
-        self._levels = levels(graph)
+        self._levels = levels(graph, QConv, QMatMul)
         cells = [Cells.of(cutter) for cutter in cutters.values()]
         self._costs = StageCosts(target, cells, demands)
         self._reach: dict[int, int] = {}  # behind the last product that goes with this first one
@@ -196,13 +197,16 @@ ADVICE = (
 )
 
 
-def levels(graph: Graph) -> tuple[int, ...]:
-    """For each node the number of the last product that it depends on, or is; -1 for none."""
+def levels(graph: Graph, *begin: type[Op]) -> tuple[int, ...]:
+    """For each node the number of the last of some operators that it depends on, or is.
+
+    -1 stands for none.
+    """
     found: dict[str, int] = {}
     own, count = [], 0
     for node in graph.nodes:
         level = max((found.get(operand.name, -1) for operand in node.operands), default=-1)
-        if isinstance(node.op, QConv | QMatMul):
+        if isinstance(node.op, begin):
             level, count = count, count + 1
         own.append(level)
         found.update((value.name, level) for value in node.results)

@@ -13,6 +13,8 @@ from ..ir.ops.rows import Rows
 from ..ir.ops.spill import Spill
 from ..ir.ops.tiled import Tiled
 from ..mapping.bounds import Rounds, window_time
+from ..mapping.plan import MatrixPlan
+from ..mapping.tiled_graph import TiledGraph
 from .parallel_order import Job
 from .scratch import rows_of, windows_per_row
 from .streamed import Streamed, whole_of
@@ -30,19 +32,25 @@ def jobs(streamed: Streamed, target: Target) -> tuple[Job, ...]:
 def _job(streamed: Streamed, node: Node, target: Target) -> Job:
     if isinstance(node.op, Rows | Spill | Quantize | Enter | Dequantize | Leave):
         return _NOTHING
-    vector = vector_time(node, _elements(node), target)
+    vector = operation_time(node, target)
     if not isinstance(node.op, Tiled):
         return Job(vector, (streamed.cores[node.results[0].name],))
-    whole = whole_of(streamed.blocks, node)
-    shards = node.op.plan.shards
-    windows = rows_of(node) * windows_per_row(node)
-    each = window_time(target, shards[0].matrix.input_bits, target.array.cols)
-    matrix = shards[0].matrix
+    whole, plan = whole_of(streamed.blocks, node), node.op.plan
+    time = product_time(plan, rows_of(node) * windows_per_row(node), target)
+    return Job(time + vector, tuple(dict.fromkeys((core, whole) for core in plan.cores())))
+
+
+def product_time(plan: MatrixPlan, windows: int, target: Target) -> float:
+    """Nanoseconds in which the arrays of a plan take so many windows."""
+    matrix = plan.shards[0].matrix
+    each = window_time(target, matrix.input_bits, target.array.cols)
     starts = len({tile.k for tile in matrix.tiles})
-    rounds = Rounds(matrix.copies, starts, each, target.timing.t_start_ns)
-    return Job(
-        rounds.time(windows) + vector, tuple(dict.fromkeys((shard.core, whole) for shard in shards))
-    )
+    return Rounds(matrix.copies, starts, each, target.timing.t_start_ns).time(windows)
+
+
+def operation_time(node: Node, target: Target) -> float:
+    """Nanoseconds of an operation on the vector unit; for a product, of what follows it there."""
+    return vector_time(node, _elements(node), target)
 
 
 def vector_time(node: Node, elements: int, target: Target) -> float:
@@ -69,3 +77,16 @@ def _moved_bytes(node: Node, target: Target) -> int:
     """Bytes that are put together for a node, read and written."""
     types = [value.type for value in (*node.results, *node.operands[:1])]
     return 2 * sum(t.size * target.timing.moved(t.dtype.numpy.itemsize) for t in types)
+
+
+def busy_times(tiled: TiledGraph) -> dict[int, float]:
+    """The time of each core for its products, and for what they make, in ns."""
+    busy = dict.fromkeys(range(tiled.target.chip.cores), 0.0)
+    for node, _ in tiled.products():
+        plans = tiled.plans(node)
+        windows = -(-rows_of(node) * windows_per_row(node) // len(plans))
+        for plan in plans:
+            for core in plan.cores():
+                busy[core] += product_time(plan, windows, tiled.target)
+            busy[plan.home] += operation_time(node, tiled.target) / len(plans)
+    return busy

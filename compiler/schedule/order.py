@@ -13,9 +13,11 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..ir.graph import Graph, Node
-from ..ir.ops.quant import Dequantize, Leave
+from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.rows import Rows
 from ..ir.ops.spill import Spill
+
+_LEAST_AXES = 3  # an input of fewer axes has no rows
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,11 @@ def is_stored(graph: Graph, node: Node) -> bool:
     return isinstance(node.op, Rows) and all(
         isinstance(user.op, Dequantize | Leave | Spill) for user in users
     )
+
+
+def is_loaded(node: Node) -> bool:
+    """Whether a node makes an input of the network of which rows are loaded where they are read."""
+    return isinstance(node.op, Quantize | Enter) and node.result.type.rank >= _LEAST_AXES
 
 
 def is_spilled(graph: Graph, node: Node) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imcc.isa import Target
 
@@ -11,15 +11,18 @@ from ..errors import CapacityError
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops.rows import Rows
 from ..ir.ops.tiled import Tiled
+from ..mapping.mesh import Floats
 from ..mapping.tiled_graph import TiledGraph
 from .allocate import AliveOnCore, Placed, aligned, fit, largest_gap, peak
-from .jobs import jobs
+from .jobs import busy_times, jobs
 from .layout import ELEMENTS
 from .memory import CONTENT, SCRATCH, Asked, buffers_of, intervals, lay_out
 from .options import ScheduleMode
 from .order import Step, demand_order, graph_order
 from .parallel_order import parallel_order
+from .phase_rows import rows_in_phases
 from .phases import in_phases, layer_phases
+from .pipeline import can_be_in_phases, inputs_fit, pipeline_phases
 from .replica import Residence, Site, settle
 from .room import largest, stream_check
 from .scratch import (
@@ -35,7 +38,7 @@ from .sliding import chains
 from .stream_rows import stream_rows
 from .streamed import Streamed, whole_of, whole_operations
 from .task import Schedule, Scratch, Task
-from .traffic import arranged, traffic
+from .traffic import arranged, handed_on, network_time, traffic
 from .window import Border, border_of, bordered
 
 # How far operations may run ahead of the order of demand, as a part of all of them.
@@ -63,14 +66,18 @@ def schedule(tiled: TiledGraph, mode: ScheduleMode = ScheduleMode.LAYERS) -> Sch
     _check_capacity(graph, plan.steps, tiled.target, placed, limit)
     tasks = _tasks(tiled, plan, asked, placed, limit)
     buffers = buffers_of(plan.residence, sliding, memory)
-    return Schedule(graph, tiled.target, tasks, buffers, peaks, plan.streamed.blocks)
+    return Schedule(
+        graph, tiled.target, tasks, buffers, peaks, plan.streamed.blocks, plan.pipelined
+    )
 
 
 def on_mesh(tiled: TiledGraph) -> TiledGraph:
     """A mapping for rows that stream, its cores at places that keep the way of data short."""
-    streamed, cores = stream_rows(tiled), tiled.target.chip.cores
-    plan = _plan(streamed, _demanded(streamed))
-    return arranged(tiled, traffic(plan.streamed, plan.steps, plan.residence, cores))
+    return arranged(tiled, _exchanged(tiled, _plan_of(stream_rows(tiled))))
+
+
+def _exchanged(tiled: TiledGraph, plan: _Plan) -> Floats:
+    return traffic(plan.streamed, plan.steps, plan.residence, tiled.target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +88,7 @@ class _Plan:
     steps: Sequence[Step]
     sites: Mapping[int, Site]
     residence: Residence
+    pipelined: bool = False
 
 
 def _plans(tiled: TiledGraph, mode: ScheduleMode) -> Iterator[_Plan]:
@@ -89,11 +97,32 @@ def _plans(tiled: TiledGraph, mode: ScheduleMode) -> Iterator[_Plan]:
         whole = whole_operations(tiled)
         yield _plan(whole, in_phases(whole, graph_order(whole.graph)))
     else:
-        for follow in (True, False):
-            yield from _streamed_plans(tiled, stream_rows(tiled, follow=follow))
+        streamed = stream_rows(tiled)
+        if mode is ScheduleMode.THROUGHPUT and can_be_in_phases(tiled):
+            yield from _pipelined(tiled, streamed)
+        yield from _streamed_plans(tiled, streamed)
+        yield from _streamed_plans(tiled, stream_rows(tiled, follow=False))
     for together in (1,) if mode is ScheduleMode.LAYERS else _TOGETHER:
         waiting = stream_rows(tiled, follow=False, phases=layer_phases(tiled, together))
-        yield _plan(waiting, _demanded(waiting))
+        yield _plan_of(waiting)
+
+
+def _pipelined(tiled: TiledGraph, streamed: Streamed) -> Iterator[_Plan]:
+    """The plan in which each phase works on another input, if its rounds promise to be short.
+
+    It is that where the cores of one whose rows stream would wait for the network, and would not
+    for the global memory.
+    """
+    target, longest = tiled.target, max(busy_times(tiled).values())
+    network = network_time(_exchanged(tiled, _plan_of(streamed)), target)
+    if network <= longest:
+        return
+    apart = rows_in_phases(tiled, pipeline_phases(tiled, streamed))
+    plan = _plan_of(apart)
+    readers = [len(plan.sites[index].readers) for index in range(len(apart.graph.nodes))]
+    cycles = handed_on(apart, readers, target) / target.timing.global_bytes_per_cycle
+    if cycles / target.timing.clock_mhz * 1000.0 < network and inputs_fit(tiled, apart):
+        yield replace(plan, pipelined=True)
 
 
 def _streamed_plans(tiled: TiledGraph, streamed: Streamed) -> Iterator[_Plan]:
@@ -108,6 +137,10 @@ def _streamed_plans(tiled: TiledGraph, streamed: Streamed) -> Iterator[_Plan]:
 def _demanded(streamed: Streamed) -> tuple[Step, ...]:
     """The order that keeps the least alive."""
     return in_phases(streamed, demand_order(streamed.graph, streamed.blocks))
+
+
+def _plan_of(streamed: Streamed) -> _Plan:
+    return _plan(streamed, _demanded(streamed))
 
 
 def _plan(streamed: Streamed, steps: Sequence[Step]) -> _Plan:
@@ -226,8 +259,15 @@ def _all_requests(plan: _Plan) -> Sequence[Asked]:
     for step in plan.steps:
         node, site = graph.nodes[step.node], plan.sites[step.node]
         own = requests(graph, node, site.core, whole_of(plan.streamed.blocks, node))
+        if plan.pipelined:
+            own = tuple(_in_phase(request, plan.streamed.phase_of(node)) for request in own)
         asked.append(Asked(own + _padded(node, site, plan.residence), rows_of(node)))
     return asked
+
+
+def _in_phase(request: Request, phase: int) -> Request:
+    """Constant data of a phase: the next one must load it again."""
+    return replace(request, content=f"{request.content}@{phase}") if request.content else request
 
 
 def _padded(node: Node, site: Site, residence: Residence) -> tuple[Request, ...]:

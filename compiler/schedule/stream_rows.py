@@ -16,25 +16,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
+from math import prod
 
 from ..ir.builder import GraphBuilder
-from ..ir.graph import Graph, Node, Value
+from ..ir.graph import Node, Value
 from ..ir.op import Op
 from ..ir.ops.partial_sums import AddSums
-from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
+from ..ir.ops.quant import Dequantize, Leave
 from ..ir.ops.rows import Box, Rows, Span
 from ..ir.ops.spill import Spill
 from ..ir.ops.tiled import Tiled
 from ..mapping.shares import most_runs
 from ..mapping.tiled_graph import TiledGraph
+from .order import is_loaded
 from .parts import COLUMNS, Parts, full_box, shifted, starts, volume
 from .row_ranges import Need, has_strips, part_of, row_axis, runs, runs_behind, runs_of, strips_of
 from .running import Running, running
 from .streamed import Block, Streamed
 
-_LEAST_AXES = 3  # an input of fewer axes has no rows
-
-_Piece = tuple[Value, Box, tuple[int, ...]]  # of a value a box, and where it goes
+Piece = tuple[Value, Box, tuple[int, ...]]  # of a value a box, and where it goes
 
 
 def stream_rows(
@@ -47,21 +47,17 @@ def stream_rows(
     What is not a product runs where its rows are made, which is quick, or unless `follow` where the
     mapping has put it: there are the windows of all rows in one place, and take less memory.
     """
-    splitter = _Splitter(tiled, tiled.stages if phases is None else phases, follow)
-    for node in tiled.graph.nodes:
-        splitter.add(node)
-    graph = splitter.finish()
-    return Streamed(graph, splitter.cores, splitter.blocks, splitter.phases)
+    return RowSplitter(tiled, tiled.stages if phases is None else phases, follow).split()
 
 
-class _Splitter:
+class RowSplitter:
     """The new graph while it is built."""
 
     def __init__(self, tiled: TiledGraph, phases: Mapping[str, int], follow: bool) -> None:
         self.cores: dict[str, int] = {}
         self.blocks: dict[str, Block] = {}
         self.phases: dict[str, int] = {}
-        self._old_phases = phases
+        self._old_phases = dict(phases)
         self._phase = 0  # of the node that is added
         self._tiled = tiled
         self._old = tiled.graph
@@ -78,10 +74,13 @@ class _Splitter:
         self._assembled: dict[tuple[str, tuple[int, ...], int, Box], Value] = {}
         self._last: dict[tuple[str, tuple[int, ...], int, Box], tuple[Span, Value]] = {}
 
-    def finish(self) -> Graph:
-        """The graph; outputs are whole, under their old names."""
+    def split(self) -> Streamed:
+        """Take all nodes over; outputs are whole, under their old names."""
+        for node in self._old.nodes:
+            self.add(node)
         outputs = [self._whole[value.name] for value in self._old.outputs]
-        return self._builder.finish(outputs, self._old.output_names)
+        graph = self._builder.finish(outputs, self._old.output_names)
+        return Streamed(graph, self.cores, self.blocks, self.phases)
 
     def add(self, node: Node) -> None:
         """Take one node over, in parts where that is possible."""
@@ -152,7 +151,7 @@ class _Splitter:
         core = self._tiled.core_of(node)
         operands = tuple(self._complete(operand, core) for operand in node.operands)
         self._take(node, operands, core)
-        if isinstance(node.op, Quantize | Enter) and node.result.type.rank >= _LEAST_AXES:
+        if is_loaded(node):
             self._global.add(node.result.name)
 
     def _take(self, node: Node, operands: Sequence[Value], core: int) -> None:
@@ -167,9 +166,10 @@ class _Splitter:
         runs = self._runs(node, axis, len(strips) if strips else 1)
         axes = (axis, COLUMNS) if strips else (axis,)
         cuts = (runs, strips) if strips else (runs,)
+        groups = self._groups(node, cuts)
         values = tuple(
-            self._add_part(node, dict(zip(axes, box, strict=True)), self._group(node, index))
-            for index, box in enumerate(product(*cuts))
+            self._add_part(node, dict(zip(axes, box, strict=True)), group)
+            for group, box in zip(groups, product(*cuts), strict=True)
         )
         self._parts[node.result.name] = Parts(axes, cuts, values)
 
@@ -190,7 +190,7 @@ class _Splitter:
             return None
         columns = node.result.type.shape[COLUMNS]
         if isinstance(node.op, Tiled):
-            count = self._tiled.strips.get(node.result.name, 1)
+            count = self._strip_count(node, axis)
             return strips_of(columns, count) if count > 1 else None
         for operand in node.operands:
             parts = self._parts.get(operand.name)
@@ -199,6 +199,10 @@ class _Splitter:
                     return parts.strips
                 return strips_of(columns, len(parts.strips))
         return None
+
+    def _strip_count(self, node: Node, axis: int) -> int:
+        """The strips of a product."""
+        return self._tiled.strips.get(node.result.name, 1)
 
     def _add_reduction(self, node: Node, reduction: Running) -> None:
         """Each run is reduced where it is; what comes of it goes to the core of the result."""
@@ -260,9 +264,18 @@ class _Splitter:
         self.blocks[value.name] = Block(node.result.name, tuple(box), origin)
         return value
 
-    def _group(self, node: Node, index: int) -> int:
-        """Groups take the parts in turn; there are as many as strips, or a multiple of that."""
-        return index % len(self._tiled.plans(node)) if isinstance(node.op, Tiled) else 0
+    def _groups(self, node: Node, cuts: Sequence[Sequence[Span]]) -> Iterator[int]:
+        """The group of each part; there are as many as strips, or a multiple of that."""
+        runs, strips = len(cuts[0]), prod(map(len, cuts[1:]))
+        groups = len(self._tiled.plans(node)) if isinstance(node.op, Tiled) else 1
+        turns = max(groups // strips, 1)
+        for run in range(runs):
+            turn = self._turn(run, runs, turns)
+            yield from ((turn * strips + strip) % groups for strip in range(strips))
+
+    def _turn(self, run: int, runs: int, turns: int) -> int:
+        """Which of so many groups makes a run."""
+        return run % turns
 
     def _core(self, node: Node, needs: Sequence[Need], group: int) -> int:
         """A product runs where its weights are, all else where its rows are, or where it lies."""
@@ -276,6 +289,10 @@ class _Splitter:
                 found = parts.over(parts.box(operand, need))
                 most, _, _ = max(found, key=lambda part: volume(part[2]))
                 return self.cores[most.name]
+        return self._spare_core(node)
+
+    def _spare_core(self, node: Node) -> int:
+        """A core for an operation of which no core has rows."""
         return self._tiled.core_of(node)
 
     def _along(self, value: Value, axes: Iterable[int]) -> Parts | None:
@@ -333,7 +350,7 @@ class _Splitter:
     def _assemble(self, value: Value, axes: tuple[int, ...], box: Box, core: int) -> Value:
         """Rows that the same columns had before on this core come first, and slide up."""
         (start, stop), columns = box[0], box[1:]
-        pieces: list[_Piece] = []
+        pieces: list[Piece] = []
         before = self._last.get((value.name, axes, core, columns))
         if before is not None and before[0][0] <= start < before[0][1]:
             (first, behind), held = before
@@ -347,14 +364,14 @@ class _Splitter:
         return self._place(self._put_together(name, axes, pieces, origin), core)
 
     def _put_together(
-        self, name: str, axes: tuple[int, ...], pieces: Sequence[_Piece], origin: tuple[str, ...]
+        self, name: str, axes: tuple[int, ...], pieces: Sequence[Piece], origin: tuple[str, ...]
     ) -> Value:
         values, boxes, places = zip(*pieces, strict=True)
         return self._builder.add(Rows(axes, boxes, places), values, name, origin)
 
     def _sources(
         self, value: Value, axes: tuple[int, ...], box: Box, core: int, origin: tuple[int, ...]
-    ) -> list[_Piece]:
+    ) -> list[Piece]:
         """Where a box is made, parts along these axes or the whole value, and where it goes."""
         if value.name not in self._parts:
             return [(self._plain(value), box, starts(shifted(box, origin)))]

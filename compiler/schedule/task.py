@@ -96,7 +96,8 @@ class Schedule:
 
     Because all cores follow one order, and a transfer stands in it once for both its ends,
     blocking sends and receives cannot wait for each other in a circle. `blocks` says of which
-    value of the tiled graph a result is a part.
+    value of the tiled graph a result is a part. A `pipelined` schedule has several inputs on their
+    way, in different phases.
     """
 
     graph: Graph
@@ -105,6 +106,7 @@ class Schedule:
     buffers: Mapping[tuple[str, int], Buffer]
     peak: Mapping[int, int]
     blocks: Mapping[str, Block]
+    pipelined: bool = False
 
     def whole(self, node: Node) -> str:
         """The value of which the node's result is a part, or the result."""

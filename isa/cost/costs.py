@@ -26,6 +26,7 @@ from ..instructions import (
     Mul,
     Mvm,
     Norm,
+    Phase,
     Recv,
     Requant,
     Send,
@@ -88,7 +89,7 @@ CostFunction = Callable[[CostModel, Operation], Work]
 costs: InstructionTable[CostFunction] = InstructionTable("timing")
 
 
-@costs(Barrier, Host)
+@costs(Barrier, Host, Phase)
 def _uncounted(model: CostModel, operation: Operation) -> Work:
     """Waiting is no work, and what the host computes is not the chip's."""
     return Work()

@@ -22,6 +22,7 @@ from ..instructions import (
     Mul,
     Mvm,
     Norm,
+    Phase,
     Recv,
     Requant,
     Send,
@@ -113,7 +114,7 @@ def _in(operation: Operation) -> Unit:
     return Unit.IN
 
 
-@units(Barrier, Host)
+@units(Barrier, Host, Phase)
 def _sync(operation: Operation) -> Unit:
     return Unit.SYNC
 

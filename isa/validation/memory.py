@@ -104,6 +104,10 @@ class Memories:
             stream = operation.streams["dst"]
             footprint(stream).view(self._map(operation.core, stream))[...] = True
 
+    def forget(self, core: int) -> None:
+        """Let a core begin a phase: nothing in its local memory is of use any more."""
+        self._local[core][...] = False
+
     def missing_outputs(self) -> Iterator[str]:
         """Report outputs with bytes that no store has written."""
         for binding in self._program.outputs:

@@ -33,6 +33,10 @@ class SetupCost:
 class Profile:
     """What a program takes on its target, from `inputs` inputs in a row.
 
+    With several `phases` inputs pass one phase a round: the simulated inputs are rounds in which
+    every phase works, the latency is that of as many rounds as the first, and layers begin and end
+    in their round.
+
     `layers` come in the order in which they end, for the first input. `latency_cycles` is the
     end of the first input while others follow it, `interval_cycles` the time between the ends of
     the last two that others follow, of two inputs that between them, and of one the latency;
@@ -47,6 +51,7 @@ class Profile:
 
     target: str
     inputs: int
+    phases: int
     layers: tuple[LayerCost, ...]
     setup: SetupCost
     latency_cycles: int
@@ -102,12 +107,13 @@ def profile_of(program: Program, simulation: Simulation) -> Profile:
     mhz = target.timing.clock_mhz
     found = tallies(program, simulation.operations())
     components = energies(_total(tally.work for tally in found.values()), target.energy)
-    latency, interval = ends[0], _interval(ends)
+    latency, interval = ends[0] * program.phases, _interval(ends)
     leakage = leakage_mw(target, len(program.cores))
     milliwatts = math.fsum(power for _, power in leakage)
     return Profile(
         target=target.name,
         inputs=simulation.inputs,
+        phases=program.phases,
         layers=tuple(tally.cost(name, target) for name, tally in found.items()),
         setup=_setup(program, simulation),
         latency_cycles=latency,
@@ -122,7 +128,7 @@ def profile_of(program: Program, simulation: Simulation) -> Profile:
         leakage_uj=milliwatts * latency / mhz / 1e3,
         interval_leakage_uj=milliwatts * interval / mhz / 1e3,
         area_mm2=area_mm2(target),
-        critical_path=_path(simulation),
+        critical_path=_path(simulation, program.phases),
         resources=resource_uses(program, simulation),
         cores=core_uses(simulation.cores.values()),
     )
@@ -134,10 +140,10 @@ def _interval(ends: Sequence[int]) -> int:
     return steady[-1] - (steady[-2] if len(steady) > 1 else 0)
 
 
-def _path(simulation: Simulation) -> tuple[tuple[str, int], ...]:
+def _path(simulation: Simulation, rounds: int) -> tuple[tuple[str, int], ...]:
     last = simulation.finals[0]
     parts = () if last is None else critical_path(last)
-    return tuple((unit.label, cycles) for unit, cycles in parts)
+    return tuple((unit.label, cycles * rounds) for unit, cycles in parts)
 
 
 def _setup(program: Program, simulation: Simulation) -> SetupCost:

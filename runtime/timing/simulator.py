@@ -43,6 +43,7 @@ class Simulation:
 
     def __init__(self, program: Program, inputs: int, watch: Watch | None = None) -> None:
         self.inputs = inputs
+        self._phases = program.phases
         self.ends = [0] * inputs
         self.finals: list[Issued | None] = [None] * inputs
         self.mesh = Mesh(program.target.chip)
@@ -52,7 +53,7 @@ class Simulation:
         statics = Statics(program)
         window = program.target.core.issue_window
         self.cores = {
-            number: Core(number, CoreCode(number, code, statics.make), window)
+            number: Core(number, CoreCode(number, self._round(code), statics.make), window)
             for number, code in sorted(program.cores.items())
         }
         self._events: list[tuple[int, int, int]] = []
@@ -75,6 +76,10 @@ class Simulation:
         stuck = [core for core in cores.values() if core.fetched is not None or core.pending]
         if stuck:
             raise ValidationError(deadlock_message(map(_waiting, stuck)))
+
+    def _round(self, code: tuple[Instruction, ...]) -> tuple[Instruction, ...]:
+        """The code of a core; with phases all cores wait for each other at the end of a round."""
+        return code if self._phases == 1 else (*code[:-1], Barrier(0), code[-1])
 
     def operations(self) -> Iterator[StaticOperation]:
         """All static operations that were met."""

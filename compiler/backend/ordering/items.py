@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from imcc.isa import TABLE, Operation, Program, Role, Space, walk
+from imcc.isa import TABLE, Binding, Operation, Program, Role, Space, walk
 from imcc.isa.cost import OperationCost, OperationCosts, Unit
-from imcc.isa.instructions import Barrier, Host, Write
+from imcc.isa.instructions import Barrier, Host, Phase, Write
 
 from ..probe import ValueProbe
 
@@ -20,6 +20,7 @@ Range = tuple[int, int]  # first byte, behind the last, on one line for all that
 _GLOBAL = 1 << 48
 _ARRAYS = 1 << 56
 _OTHERS = (1 << 60, (1 << 60) + 1)  # what other cores do that this one knows of
+_MEETINGS = (Barrier, Phase)
 _ROLES = {kind: {f.name: f.kind.role for f in kind.layout} for kind in TABLE.values()}
 _ALL = ((1 << 60) + 1, (1 << 60) + 2)  # everything on this core
 
@@ -62,12 +63,14 @@ def items_by_core(program: Program, probes: Sequence[ValueProbe]) -> dict[int, C
 
 
 class _Maker:
-    """Knows what is written to global memory, by whomever."""
+    """Knows what is read and written in global memory, by whomever, between two meetings of all."""
 
     def __init__(self, program: Program, operations: Mapping[int, Sequence[Operation]]) -> None:
         self._costs = OperationCosts(program)
-        self._written = _merged(_written(program, operations))
-        self._read = _merged(_read(program, operations))
+        outputs = [binding for host in program.hosts for binding in host.outputs]
+        inputs = [binding for host in program.hosts for binding in host.inputs]
+        self._written = _between_meetings(operations, Role.WRITE, outputs)
+        self._read = _between_meetings(operations, Role.READ, inputs)
 
     def items(
         self,
@@ -81,18 +84,20 @@ class _Maker:
             len(operations),
         )
         last = {operation.pc: index for index, operation in enumerate(operations)}
-        whole = any(isinstance(one.instruction, (Barrier, Host)) for one in operations)
+        whole = any(isinstance(one.instruction, (Barrier, Host, Phase)) for one in operations)
         items: list[Item] = []
         places: dict[int, int] = {}
+        span = 0
         for index, operation in enumerate(operations[first:], first):
-            items.append(self._item(operation, whole))
+            items.append(self._item(operation, whole, span))
+            span += isinstance(operation.instruction, _MEETINGS)
             if last[operation.pc] == index:
                 for probe in looks.get(operation.pc, ()):
                     places[len(items)] = probe
                     items.append(Item(None, None, (probes[probe].stream.extent,), ()))
         return CoreItems(tuple(operations[:first]), tuple(items), places)
 
-    def _item(self, operation: Operation, whole: bool) -> Item:
+    def _item(self, operation: Operation, whole: bool, span: int) -> Item:
         cost = self._costs.cost(operation)
         roles = _ROLES[type(operation.instruction)]
         touched: dict[Role, list[Range]] = {Role.READ: [], Role.WRITE: []}
@@ -101,7 +106,7 @@ class _Maker:
             low, high = stream.extent
             if stream.space is Space.GLOBAL:
                 others = self._written if roles[name] is Role.READ else self._read
-                ordered |= _meets(others, low, high)
+                ordered |= _meets(others[span], low, high)
                 low, high = low + _GLOBAL, high + _GLOBAL
             touched[roles[name]].append((low, high))
         written = isinstance(operation.instruction, Write)
@@ -126,25 +131,26 @@ def is_barrier(item: Item) -> bool:
     return item.operation is not None and isinstance(item.operation.instruction, Barrier)
 
 
-def _written(program: Program, operations: Mapping[int, Sequence[Operation]]) -> Iterator[Range]:
-    yield from _global(operations, Role.WRITE)
-    for host in program.hosts:
-        yield from ((one.address, one.address + one.size) for one in host.outputs)
+def _between_meetings(
+    operations: Mapping[int, Sequence[Operation]], role: Role, hosted: Sequence[Binding]
+) -> list[list[Range]]:
+    """What is read or written up to each meeting of all cores, and behind the last."""
+    found: dict[int, list[Range]] = defaultdict(
+        lambda: [(one.address, one.address + one.size) for one in hosted]
+    )
+    for several in operations.values():
+        span = 0
+        for operation in several:
+            found[span] += _global(operation, role)
+            span += isinstance(operation.instruction, _MEETINGS)
+    return [_merged(found[span]) for span in range(max(found, default=0) + 1)]
 
 
-def _read(program: Program, operations: Mapping[int, Sequence[Operation]]) -> Iterator[Range]:
-    yield from _global(operations, Role.READ)
-    for host in program.hosts:
-        yield from ((one.address, one.address + one.size) for one in host.inputs)
-
-
-def _global(operations: Mapping[int, Sequence[Operation]], role: Role) -> Iterator[Range]:
-    for found in operations.values():
-        for operation in found:
-            for field in operation.instruction.layout:
-                stream = operation.streams.get(field.name)
-                if stream and field.kind.role is role and stream.space is Space.GLOBAL:
-                    yield stream.extent
+def _global(operation: Operation, role: Role) -> Iterator[Range]:
+    for field in operation.instruction.layout:
+        stream = operation.streams.get(field.name)
+        if stream and field.kind.role is role and stream.space is Space.GLOBAL:
+            yield stream.extent
 
 
 def _merged(ranges: Iterable[Range]) -> list[Range]:

@@ -59,6 +59,10 @@ class Clocks:
         self._settle()
         self.inputs, self.last_start, self.worked = self.results, None, False
 
+    def begin_round(self, time: int) -> None:
+        """Wait for all cores."""
+        self.results = self.inputs = time
+
     def begin_product(self) -> None:
         """Begin with products; copies before them prepare their inputs."""
         moves, self._moves = self._moves, 0

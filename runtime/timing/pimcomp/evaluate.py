@@ -17,6 +17,7 @@ from imcc.isa.instructions import (
     Host,
     Load,
     Mvm,
+    Phase,
     Store,
     Write,
 )
@@ -35,10 +36,11 @@ class Evaluation:
     """What PIMCOMP's model says of a program, in ns, and what the program does for one input.
 
     `latency_ns` is the end of the first input, `period_ns` the time between the ends of the last
-    two. `mvmuls` counts windows times row blocks and `array_reads` windows times arrays, `adds` the
-    additions of their sums. `start_ns` is the time of the starts of the busiest core, `memory_ns`
-    and `bus_ns` are those that the global memory and the bus are taken: none of them can be
-    shorter than the period.
+    two; with phases the one is that of as many rounds as there are, the other a round. `mvmuls`
+    counts windows times row blocks and `array_reads` windows times arrays, `adds` the additions of
+    their sums. `start_ns` is the time of the starts of the busiest core, `memory_ns` and `bus_ns`
+    are those that the global memory and the bus are taken: none of them can be shorter than the
+    period.
     """
 
     latency_ns: int
@@ -56,6 +58,9 @@ def evaluate(
 ) -> Evaluation:
     """Estimate a valid program for some inputs in a row; a core begins the next when it is done.
 
+    With phases inputs are rounds: all cores begin one together, and each phase is for another
+    input, as in PIMCOMP's programs for high throughput.
+
     Raises `ValidationError` where cores wait for each other for ever.
     """
     player = _Player(program, rates or Rates())
@@ -65,7 +70,7 @@ def evaluate(
         ends.append(player.time)
     starts = max(player.starts.values(), default=0)
     return Evaluation(
-        latency_ns=ends[1],
+        latency_ns=ends[1] * program.phases,
         period_ns=ends[-1] - ends[-2],
         mvmuls=player.starts.total() // inputs,
         array_reads=player.array_reads // inputs,
@@ -131,7 +136,8 @@ class _Player:
 
     def play(self) -> None:
         """One input."""
-        for one in interleave(self._program):
+        walk = interleave(self._program, lambda core: self.cores[core].inputs, in_rounds=True)
+        for one in walk:
             if isinstance(one, Exchange):
                 sender, receiver = self.cores[one.send.core], self.cores[one.recv.core]
                 exchange(sender, receiver, one.send.streams["src"].count, self.bus)
@@ -139,11 +145,15 @@ class _Player:
                 self._operate(self.cores[one.core], one)
         for clocks in self.cores.values():
             clocks.end_group()
+        if self._program.phases > 1:
+            time = self.time
+            for clocks in self.cores.values():
+                clocks.begin_round(time)
 
     def _operate(self, clocks: Clocks, operation: Operation) -> None:
         streams = operation.streams
         match operation.instruction:
-            case Write() | Host():
+            case Write() | Host() | Phase():
                 return
             case Barrier():
                 clocks.work()

@@ -1,0 +1,171 @@
+"""Cutting a tiled graph in rows for phases that each work on another input.
+
+No phase waits for rows of another, so a group of cores makes rows that lie together: only those at
+its edges are read by its neighbours as well. What no core has rows of runs where the least is done
+otherwise. A concatenation of channels is not made: each operand waits in global memory, its codes
+as those of the result, and who reads the result loads from all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from math import ceil
+
+from ..ir.graph import Node, Value
+from ..ir.ops.quantized import QConcat
+from ..ir.ops.rows import Box, Span
+from ..ir.ops.tiled import Tiled
+from ..mapping.tiled_graph import TiledGraph
+from .jobs import busy_times, operation_time
+from .parts import COLUMNS
+from .row_ranges import RULES
+from .stream_rows import Piece, RowSplitter
+from .streamed import Streamed
+from .window import product_of, window_of
+
+_CHANNELS = 1
+# Runs of a group: while one is computed the next is loaded.
+_RUNS = 4
+# What is done where there is time for it is cut in parts of this share of the longest time.
+_GRAIN = 0.06
+
+
+def rows_in_phases(tiled: TiledGraph, phases: Mapping[str, int]) -> Streamed:
+    """Cut operations in runs of rows, and in strips of columns where groups share rows."""
+    return _PhaseSplitter(tiled, phases, True).split()
+
+
+class _PhaseSplitter(RowSplitter):
+    """The new graph while it is built; `_busy` is what each core has to do, in ns."""
+
+    def __init__(self, tiled: TiledGraph, phases: Mapping[str, int], follow: bool) -> None:
+        super().__init__(tiled, phases, follow)
+        self._joins: dict[str, tuple[tuple[Value, int], ...]] = {}  # operands, where they begin
+        self._busy = busy_times(tiled)
+        self._longest = max(self._busy.values())
+
+    def add(self, node: Node) -> None:
+        """Take one node over; a concatenation only as what others read."""
+        if not self._is_join(node):
+            super().add(node)
+            return
+        pieces: list[tuple[Value, int]] = []
+        edge = 0
+        for operand in node.operands:
+            for leaf, at in self._joins.get(operand.name, ((operand, 0),)):
+                pieces.append((self._as_in(node, leaf, len(pieces)), edge + at))
+            edge += operand.type.shape[_CHANNELS]
+        axis = self._axis(node.operands[0])
+        assert axis is not None
+        self._joins[node.result.name] = tuple(pieces)
+        self._waiting[node.result.name] = axis
+        self._origins[node.result.name] = node.origin
+
+    def _is_join(self, node: Node) -> bool:
+        op = node.op
+        if not isinstance(op, QConcat) or op.axis != _CHANNELS:
+            return False
+        return all(self._axis(operand) not in (None, _CHANNELS) for operand in node.operands)
+
+    def _as_in(self, node: Node, operand: Value, index: int) -> Value:
+        """An operand of a concatenation with the codes of the result, made where it is made."""
+        op = node.op
+        assert isinstance(op, QConcat)
+        (type_,) = QConcat(op.axis, op.output).infer([operand.type])
+        if operand.type == type_:
+            return operand
+        value = Value(f"{node.result.name}[{index}]", type_)
+        self._old_phases[value.name] = self._old_phases[operand.name]
+        super().add(Node(QConcat(op.axis, op.output), (operand,), (value,), node.origin))
+        return value
+
+    def _here(self, value: Value) -> Value:
+        if value.name not in self._joins:
+            return super()._here(value)
+        here = Value(f"{value.name}@{self._phase}", value.type)
+        self._joins[here.name] = self._joins[value.name]
+        self._waiting[here.name] = self._waiting[value.name]
+        self._origins[here.name] = self._origins[value.name]
+        return here
+
+    def _complete(self, value: Value, core: int) -> Value:
+        if value.name not in self._joins:
+            return super()._complete(value, core)
+        axis = self._waiting[value.name]
+        return self._join(value, (axis,), ((0, value.type.shape[axis]),), core)
+
+    def _join(self, value: Value, axes: tuple[int, ...], box: Box, core: int) -> Value:
+        if value.name in self._joins:
+            axes, box = (*axes, _CHANNELS), (*box, (0, value.type.shape[_CHANNELS]))
+        return super()._join(value, axes, box, core)
+
+    def _sources(
+        self, value: Value, axes: tuple[int, ...], box: Box, core: int, origin: tuple[int, ...]
+    ) -> list[Piece]:
+        if value.name not in self._joins:
+            return super()._sources(value, axes, box, core, origin)
+        found: list[Piece] = []
+        for leaf, first in self._joins[value.name]:
+            here, channels = self._here(leaf), (0, leaf.type.shape[_CHANNELS])
+            for piece in super()._sources(here, axes[:-1], box[:-1], core, origin[:-1]):
+                source, taken, place = piece
+                found.append((source, (*taken, channels), (*place, first)))
+        return found
+
+    def _runs(self, node: Node, axis: int, strips: int) -> tuple[Span, ...]:
+        if isinstance(node.op, Tiled):
+            turns = len(self._tiled.plans(node)) // strips
+            return _runs_apart(node, axis, turns, 1 if self._is_met(node) else _RUNS)
+        if node.operands[0].name in self._parts:
+            return super()._runs(node, axis, strips)
+        time = operation_time(node, self._tiled.target)
+        return _runs_apart(node, axis, max(1, ceil(time / (_GRAIN * self._longest or 1))), 1)
+
+    def _turn(self, run: int, runs: int, turns: int) -> int:
+        return run * turns // runs
+
+    def _strip_count(self, node: Node, axis: int) -> int:
+        """What gives the largest part the least windows."""
+        shape, groups = node.result.type.shape, len(self._tiled.plans(node))
+        rows, columns = shape[axis], shape[COLUMNS]
+        counts = (count for count in range(1, groups + 1) if groups % count == 0)
+        return min(counts, key=lambda n: -(-rows * n // groups) * -(-columns // n))
+
+    def _is_met(self, node: Node) -> bool:
+        """Whether windows of the same phase reach over the rows that a product makes.
+
+        Then cores exchange rows at the edges of their parts, which they do once and not often.
+        """
+        phase, open_ = self._old_phases[node.result.name], [node]
+        while open_:
+            for user in self._old.users(open_.pop().results[0]):
+                if self._old_phases[user.results[0].name] != phase:
+                    continue
+                window = window_of(user)
+                if window is not None and max(window.kernel) > 1:
+                    return True
+                open_.append(user)
+        return False
+
+    def _spare_core(self, node: Node) -> int:
+        return min(self._busy, key=lambda core: (self._busy[core], core))
+
+    def _add_part(self, node: Node, box: Mapping[int, Span], group: int) -> Value:
+        value = super()._add_part(node, box, group)
+        if not isinstance(node.op, Tiled):
+            share = value.type.size / node.result.type.size
+            self._busy[self.cores[value.name]] += share * operation_time(node, self._tiled.target)
+        return value
+
+
+def _runs_apart(node: Node, axis: int, groups: int, each: int) -> tuple[Span, ...]:
+    """Runs of rows for groups that share the rows of a result as equally as they can.
+
+    Each of so many groups has `each` runs that lie together, or as many as it has rows.
+    """
+    rows = node.result.type.shape[axis]
+    grain = RULES[type(product_of(node.op))].grain(node, axis)
+    pieces = min(groups * each, rows // grain)
+    edges = [rows // grain * piece // pieces * grain for piece in range(pieces)]
+    return tuple(pairwise([*edges, rows]))

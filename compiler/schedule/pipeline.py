@@ -1,0 +1,77 @@
+"""Phases for inputs in a row: in each round every phase works on another input.
+
+A product begins a phase, with what follows up to the next products, and so does what follows a
+concatenation. So no core waits for rows of another layer, and what layers hand on passes the global
+memory once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..ir.graph import Graph, Node
+from ..ir.ops.host import Host
+from ..ir.ops.quantized import QConcat
+from ..ir.ops.spill import Spill
+from ..ir.ops.tiled import Tiled
+from ..mapping.staging import levels
+from ..mapping.tiled_graph import TiledGraph
+from .order import is_loaded
+from .streamed import Streamed
+
+# Cells of a weight together take up to so many times its bytes in global memory.
+_PACKED = 2
+
+
+def pipeline_phases(tiled: TiledGraph, streamed: Streamed) -> Mapping[str, int]:
+    """The phase of each result; of some nothing is left to do.
+
+    A result that is made as a whole, as `streamed` says, is there in its own phase alone, and so
+    are those who read it.
+    """
+    graph = tiled.graph
+    found = {
+        value.name: max(level, 0)
+        for node, level in zip(graph.nodes, levels(graph, Tiled, QConcat), strict=True)
+        for value in node.results
+    }
+    handed_on = {block.whole for block in streamed.blocks.values()}
+    handed_on |= {node.result.name for node in graph.nodes if is_loaded(node)}
+    while _joined(graph, found, handed_on):
+        pass
+    return found
+
+
+def can_be_in_phases(tiled: TiledGraph) -> bool:
+    """Whether all weights are on the chip at a time, and the host has no part in the network."""
+    return tiled.stage_count == 1 and not any(isinstance(n.op, Host) for n in tiled.graph.nodes)
+
+
+def inputs_fit(tiled: TiledGraph, apart: Streamed) -> bool:
+    """Whether all inputs on their way have room in global memory, beside the weights."""
+    graph, weights = apart.graph, tiled.graph.constants.values()
+    waiting = sum(node.result.type.size for node in graph.nodes if isinstance(node.op, Spill))
+    ends = sum(value.type.size for value in (*graph.inputs, *graph.outputs))
+    phases = len(set(apart.phases.values()))
+    needed = phases * (waiting + ends) + _PACKED * sum(array.nbytes for array in weights)
+    return needed <= tiled.target.chip.global_memory_bytes
+
+
+def _joined(graph: Graph, phases: dict[str, int], handed_on: set[str]) -> bool:
+    """Move nodes to later phases where they must go together; tells whether any was."""
+    moved = False
+    for node in graph.nodes:
+        made = [value for value in node.operands if value.name in phases]
+        moved |= _move(node, phases, max((phases[value.name] for value in made), default=0))
+        for value in made:
+            producer = graph.producer(value)
+            if producer is not None and value.name not in handed_on:
+                moved |= _move(producer, phases, phases[node.results[0].name])
+    return moved
+
+
+def _move(node: Node, phases: dict[str, int], least: int) -> bool:
+    if phases[node.results[0].name] >= least:
+        return False
+    phases.update((value.name, least) for value in node.results)
+    return True
