@@ -121,6 +121,7 @@ def render(figures: Report) -> str:
         ("instructions", figures.instructions),
         ("constants", f"{figures.constant_bytes} bytes"),
         ("local memory", f"{figures.local_bytes} bytes in the fullest core"),
+        *_phases(figures.phases),
         *_spilled(figures.spilled_bytes),
         *_reload(figures.reload),
     )
@@ -138,6 +139,16 @@ def _bounds(figures: Report) -> list[tuple[str, str]]:
         ("latency bound", bound_text(figures.bounds.latency)),
         ("interval bound", bound_text(figures.bounds.interval)),
     ]
+
+
+def _phases(count: int) -> Iterator[tuple[str, str]]:
+    """That several inputs are on their way; nothing where rows stream from layer to layer."""
+    if count > 1:
+        yield (
+            "phases",
+            f"{count}, each for another input at a time, because the network on the chip is slower "
+            "than the global memory",
+        )
 
 
 def _spilled(size: int) -> Iterator[tuple[str, str]]:

@@ -36,7 +36,8 @@ class LayerRow:
 class Report:
     """All layers, and the totals of the chip; `bounds` where rows stream.
 
-    `spilled_bytes` are those of results that wait in global memory for one input.
+    `spilled_bytes` are those of results that wait in global memory for one input; with several
+    `phases` as many inputs are there at a time.
     """
 
     target: str
@@ -52,6 +53,7 @@ class Report:
     host: HostShare
     reload: Reload
     spilled_bytes: int
+    phases: int
     notes: tuple[str, ...]
     bounds: ScheduleBounds | None
 
@@ -75,6 +77,7 @@ def report(compilation: Compilation) -> Report:
         host=host_share(compilation),
         reload=reload_of(compilation.tiled),
         spilled_bytes=_spilled(compilation.schedule.graph),
+        phases=program.phases,
         notes=compilation.notes,
         bounds=compilation.bounds,
     )

@@ -65,6 +65,22 @@ def test_table_says_what_is_reloaded(tmp_path: Path) -> None:
     assert lines["global memory"].startswith(f"{figures['spilled_bytes']} bytes of results wait")
 
 
+def test_table_and_profile_say_how_many_inputs_are_on_their_way(tmp_path: Path) -> None:
+    program = tmp_path / "m.imc"
+    command: list[str | Path] = ["compile", MODELS / "fmnist_resnet8.onnx", "--target", "pimcomp"]
+    command += ["--schedule", "throughput", "--set", "timing.noc_bytes_per_cycle=0.5"]
+    command += ["-o", program]
+    lines = {line[:16].strip(): line[16:] for line in imcc(*command).stdout.splitlines()}
+    phases = json.loads(imcc(*command, "--json").stdout)["phases"]
+    assert lines["phases"].startswith(f"{phases}, each for another input at a time")
+    assert f"{phases}: as many inputs are on their way" in imcc("profile", program).stdout
+    profile = json.loads(imcc("profile", program, "--json").stdout)
+    assert profile["phases"] == phases
+    assert profile["latency_cycles"] > (phases - 1) * profile["interval_cycles"]
+    verified = imcc("verify", program, "--model", MODELS / "fmnist_resnet8.onnx")
+    assert verified.exit_code == 0
+
+
 def test_table_of_a_network_that_fits_says_nothing_of_stages(tmp_path: Path) -> None:
     result = imcc("compile", MODELS / "fmnist_mlp.onnx", "--target", "isaac",
                   "-o", tmp_path / "m.imc")  # fmt: skip
