@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from .matrix import Matrix, Tile
 
 Levels = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
+Place = tuple[int, int, int, int]  # first row and column of weights, and how many of them
+_Cell = TypeVar("_Cell", bound=np.generic)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +40,23 @@ def gather_planes(matrix: Matrix, cells: Callable[[Tile], Levels]) -> Planes:
     return planes
 
 
+def part_of(cells: NDArray[_Cell], tile: Tile) -> NDArray[_Cell]:
+    """The cells of a tile, of those of its array."""
+    return cells[tile.row : tile.row + tile.rows, tile.col : tile.col + tile.cols]
+
+
 def stacked(matrix: Matrix, tile: Tile) -> tuple[int, slice, slice]:
     """The diagonal block of a tile, and its rows and columns in that block."""
+    return in_block(matrix, (tile.k, tile.n, tile.rows, tile.cols))
+
+
+def in_block(matrix: Matrix, place: Place) -> tuple[int, slice, slice]:
+    """The diagonal block of a place, and its rows and columns in that block."""
+    k, n, height, width = place
     _, rows, cols = matrix.stack
-    block, k = divmod(tile.k, rows)
-    n = tile.n - block * cols
-    return block, slice(k, k + tile.rows), slice(n, n + tile.cols)
+    block, k = divmod(k, rows)
+    n -= block * cols
+    return block, slice(k, k + height), slice(n, n + width)
 
 
 def held_rows(matrix: Matrix) -> Flags:

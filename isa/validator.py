@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from .errors import ValidationError
 from .instructions import Barrier, Host, Mvm, Phase, Write
 from .program import Program
+from .validation.arrays import Arrays
 from .validation.findings import Findings
 from .validation.hosts import Partitions, accesses
-from .validation.matrices import Arrays, check_matrices
+from .validation.matrices import check_matrices
 from .validation.memory import Memories
 from .validation.operands import check_operands
 from .validation.ordering import GlobalOrder

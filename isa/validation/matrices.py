@@ -1,36 +1,30 @@
-"""Matrix handles: their geometry, and the cells behind them when an `mvm` runs."""
+"""Matrix handles: their geometry."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from functools import cache
 from itertools import product
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..bound import accumulator_bound
-from ..cells import packed_bytes, unpack_levels
-from ..instructions import Mvm, Write
 from ..matrix import Matrix, Tile
-from ..planes import gather_planes, held_columns, held_rows, row_edges, stacked
+from ..planes import Place, held_columns, held_rows, in_block, part_of, row_edges
 from ..program import Program
-from ..walk import Operation, StreamState
 
 ACCUMULATOR_LIMIT = 1 << 31
+_Covered = tuple[tuple[int, int], int]  # row and column of a weight, and how often
 # With these, sums over all tiles and steps stay below 2^63.
 WEIGHT_LIMIT = 1 << 16
 RANGE_LIMIT = 1 << 32
-
-_Cell = TypeVar("_Cell", bound=np.generic)
 
 
 def check_matrices(program: Program) -> Iterator[str]:
     """Check the geometry of every matrix and that none of its tiles share cells.
 
-    Tiles of several matrices may: see `Arrays`.
+    Tiles of several matrices may: see `arrays.Arrays`.
     """
     for index, matrix in enumerate(program.matrices):
         problems = list(_matrix(program, matrix))
@@ -149,30 +143,46 @@ def _is_in_block(matrix: Matrix, tile: Tile) -> bool:
 
 def _cover(matrix: Matrix) -> Iterator[str]:
     """Check that each slice of each copy covers all weights, and no negative tiles overlap."""
-    there = held_rows(matrix)[:, :, np.newaxis] & held_columns(matrix)[:, np.newaxis]
-    tiles: dict[tuple[int, int, bool], list[Tile]] = defaultdict(list)
+    covers = _Covers(matrix)
+    places: dict[tuple[int, int, bool], list[Place]] = defaultdict(list)
     for tile in matrix.tiles:
-        tiles[tile.copy, tile.slice, tile.negative].append(tile)
+        place = (tile.k, tile.n, tile.rows, tile.cols)
+        places[tile.copy, tile.slice, tile.negative].append(place)
     for copy, index in product(range(matrix.copies), range(len(matrix.slices))):
         where = f"copy {copy}: " if matrix.copies > 1 else ""
-        times = _times_covered(matrix, tiles[copy, index, False])
-        for (k, n), count in _first(matrix, (times != 1) & there, times):
+        for (k, n), count in covers.not_once(tuple(places[copy, index, False])):
             yield f"{where}slice {index} covers weight ({k}, {n}) {count} times; it must be once"
-        times = _times_covered(matrix, tiles[copy, index, True])
-        for (k, n), _ in _first(matrix, times > 1, times):
+        for (k, n), _ in covers.twice(tuple(places[copy, index, True])):
             yield f"{where}slice {index} subtracts weight ({k}, {n}) more than once"
 
 
-def _times_covered(matrix: Matrix, tiles: Iterable[Tile]) -> NDArray[np.int16]:
-    cover = np.zeros(matrix.stack, np.int16)
-    for tile in tiles:
-        cover[stacked(matrix, tile)] += 1
-    return cover
+class _Covers:
+    """How often weights are covered by tiles at some places; slices mostly have the same ones."""
+
+    def __init__(self, matrix: Matrix) -> None:
+        self._matrix = matrix
+        self._there = held_rows(matrix)[:, :, np.newaxis] & held_columns(matrix)[:, np.newaxis]
+        self.not_once = cache(self._not_once)
+        self.twice = cache(self._twice)
+
+    def _not_once(self, places: tuple[Place, ...]) -> tuple[_Covered, ...]:
+        times = self._times(places)
+        return tuple(_first(self._matrix, (times != 1) & self._there, times))
+
+    def _twice(self, places: tuple[Place, ...]) -> tuple[_Covered, ...]:
+        times = self._times(places)
+        return tuple(_first(self._matrix, times > 1, times))
+
+    def _times(self, places: Iterable[Place]) -> NDArray[np.int16]:
+        cover = np.zeros(self._matrix.stack, np.int16)
+        for place in places:
+            cover[in_block(self._matrix, place)] += 1
+        return cover
 
 
 def _first(
     matrix: Matrix, wrong: NDArray[np.bool_], times: NDArray[np.int16]
-) -> Iterator[tuple[tuple[int, int], int]]:
+) -> Iterator[_Covered]:
     """Row and column of the first weight that is wrong, if any, and how often it is covered."""
     if wrong.any():
         block, k, n = np.argwhere(wrong)[0].tolist()
@@ -219,125 +229,9 @@ def _shared_cells(program: Program, matrix: Matrix) -> Iterator[str]:
     taken: dict[int, NDArray[np.bool_]] = {}
     shape = (program.target.array.rows, program.target.array.cols)
     for tile in matrix.tiles:
-        cells = _part(taken.setdefault(tile.array, np.zeros(shape, np.bool_)), tile)
+        if tile.array not in taken:
+            taken[tile.array] = np.zeros(shape, np.bool_)
+        cells = part_of(taken[tile.array], tile)
         if cells.any():
             yield f"{tile} shares cells of array a{tile.array} with another tile"
         cells[...] = True
-
-
-def _part(cells: NDArray[_Cell], tile: Tile) -> NDArray[_Cell]:
-    """The cells of a tile, of those of its array."""
-    return cells[tile.row : tile.row + tile.rows, tile.col : tile.col + tile.cols]
-
-
-def _copies_apart(matrix: Matrix) -> Iterator[Matrix]:
-    """Each copy as a matrix of its own."""
-    tiles: dict[int, list[Tile]] = defaultdict(list)
-    for tile in matrix.tiles:
-        tiles[tile.copy].append(tile)
-    for own in tiles.values():
-        yield replace(matrix, tiles=tuple(own), copies=1)
-
-
-_NOBODY = -1
-
-
-class _Cells:
-    """One array: levels as written, -1 before; and the matrix that reads each cell.
-
-    A cell is that of the matrix whose `mvm` is the first to read it after it was written.
-    """
-
-    def __init__(self, rows: int, cols: int) -> None:
-        self.levels = np.full((rows, cols), -1, np.int16)
-        self.reader = np.full((rows, cols), _NOBODY, np.int32)
-        self.version = 0
-
-    def write(self, row: int, column: int, levels: NDArray[np.uint8]) -> None:
-        """Program a rectangle, which is free for any matrix then."""
-        place = np.s_[row : row + levels.shape[0], column : column + levels.shape[1]]
-        self.levels[place] = levels
-        self.reader[place] = _NOBODY
-        self.version += 1
-
-
-class Arrays:
-    """The cells of all arrays as the program writes them, and who reads them.
-
-    Matrices may share cells, if they are written anew between the last `mvm` of one and the first
-    of the other.
-    """
-
-    def __init__(self, program: Program) -> None:
-        self._program = program
-        self._constants = np.frombuffer(program.constants, np.uint8)
-        self._arrays: dict[tuple[int, int], _Cells] = {}
-        self._checked: dict[int, list[int]] = {}
-
-    def write(self, operation: Operation) -> None:
-        """Program the cells of a `write` that has passed all other checks."""
-        assert isinstance(operation.instruction, Write)
-        instruction, array = operation.instruction, self._program.target.array
-        packed = _gather(self._constants, operation.streams["src"])
-        row_bytes = packed_bytes(instruction.columns, array.cell_bits)
-        levels = unpack_levels(packed.reshape(-1, row_bytes), instruction.columns, array.cell_bits)
-        cells = self._cells(operation.core, instruction.array)
-        cells.write(instruction.row, instruction.column, levels)
-
-    def check(self, operation: Operation) -> Iterator[str]:
-        """Check that the cells behind an `mvm` are written, for it, and keep to its bound."""
-        assert isinstance(operation.instruction, Mvm)
-        index = operation.instruction.matrix
-        matrix = self._program.matrices[index]
-        versions = [self._cells(matrix.core, tile.array).version for tile in matrix.tiles]
-        if self._checked.get(index) == versions:
-            return
-        self._checked[index] = versions
-        for tile in matrix.tiles:
-            missing = int((self._tile(matrix.core, tile) < 0).sum())
-            if missing:
-                yield f"{tile}: {missing} cells are used before they are written"
-                return
-            yield from self._claim(index, tile)
-            limit = (1 << matrix.slices[tile.slice].bits) - 1
-            highest = int(self._tile(matrix.core, tile).max())
-            if highest > limit:
-                yield f"{tile} holds level {highest}; its slice holds 0..{limit}"
-        bound = max(self._bound(copy) for copy in _copies_apart(matrix))
-        if bound > matrix.bound:
-            yield f"an accumulator of m{index} can reach {bound}; the matrix says {matrix.bound}"
-
-    def _claim(self, index: int, tile: Tile) -> Iterator[str]:
-        """Take the cells of a tile for a matrix; those of another must be written anew before."""
-        core = self._program.matrices[index].core
-        reader = _part(self._cells(core, tile.array).reader, tile)
-        others = (reader != index) & (reader != _NOBODY)
-        if others.any():
-            yield (
-                f"{tile} shares cells of array a{tile.array} with matrix m{reader[others].max()}, "
-                f"which has read {int(others.sum())} of them since they were written"
-            )
-        reader[...] = index
-
-    def _bound(self, matrix: Matrix) -> int:
-        planes = gather_planes(matrix, lambda tile: self._tile(matrix.core, tile).astype(np.uint8))
-        return accumulator_bound(matrix, planes)
-
-    def _cells(self, core: int, array: int) -> _Cells:
-        if (core, array) not in self._arrays:
-            shape = self._program.target.array
-            self._arrays[core, array] = _Cells(shape.rows, shape.cols)
-        return self._arrays[core, array]
-
-    def _tile(self, core: int, tile: Tile) -> NDArray[np.int16]:
-        return _part(self._cells(core, tile.array).levels, tile)
-
-
-def _gather(memory: NDArray[np.uint8], stream: StreamState) -> NDArray[np.uint8]:
-    return np.ndarray(
-        stream.counts,
-        np.uint8,
-        buffer=memory.data,
-        offset=stream.base,
-        strides=stream.strides,
-    )

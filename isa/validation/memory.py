@@ -76,9 +76,9 @@ class Memories:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._constants = len(program.constants)
+        self._local_bytes = program.target.core.local_memory_bytes
         self._local: dict[int, Bitmap] = {
-            core: np.zeros(program.target.core.local_memory_bytes, np.bool_)
-            for core in program.cores
+            core: np.zeros(self._local_bytes, np.bool_) for core in program.cores
         }
         self._global = np.zeros(program.global_size, np.bool_)
         self._global[: self._constants] = True
@@ -87,16 +87,14 @@ class Memories:
 
     def apply(self, operation: Operation) -> Iterator[str]:
         """Check the streams of an operation, then mark what it writes."""
-        written = operation.instruction.streams(Role.WRITE)
-        sound = True
-        for name, stream in operation.streams.items():
-            messages = [
-                *_length(operation.instruction, name, stream),
-                *self._placement(name, stream, name == "dst" and bool(written)),
-            ]
-            sound = sound and not messages
-            yield from messages
-        if not sound:
+        problems = [
+            message
+            for name, stream in operation.streams.items()
+            if not self._is_small_and_local(stream)
+            for message in self._problems(operation.instruction, name, stream)
+        ]
+        if problems:
+            yield from problems
             return
         yield from self._overlaps(operation)
         yield from self._reads(operation)
@@ -123,10 +121,26 @@ class Memories:
     def _map(self, core: int, stream: StreamState) -> Bitmap:
         return self._global if stream.space is Space.GLOBAL else self._local[core]
 
+    def _is_small_and_local(self, stream: StreamState) -> bool:
+        """Whether nothing can be wrong with a stream, as with nearly all: a quick answer."""
+        low, high = stream.extent
+        return (
+            stream.space is Space.LOCAL
+            and low >= 0
+            and high <= self._local_bytes
+            and _is_aligned(stream)
+            and stream.count <= MAX_ELEMENTS
+        )
+
+    def _problems(self, instruction: Instruction, name: str, stream: StreamState) -> Iterator[str]:
+        yield from _length(instruction, name, stream)
+        writes = name == "dst" and bool(instruction.streams(Role.WRITE))
+        yield from self._placement(name, stream, writes)
+
     def _placement(self, name: str, stream: StreamState, writes: bool) -> Iterator[str]:
         low, high = stream.extent
         is_global = stream.space is Space.GLOBAL
-        size = len(self._global) if is_global else self._program.target.core.local_memory_bytes
+        size = len(self._global) if is_global else self._local_bytes
         space = "global" if is_global else "local"
         if low < 0 or high > size:
             yield f"{name} touches bytes {low}..{high - 1} of {space} memory (0..{size - 1})"
@@ -136,10 +150,8 @@ class Memories:
             )
         elif is_global and writes and low < self._constants:
             yield f"{name} writes constants: bytes {low}..{high - 1} of {self._constants}"
-        unit = stream.element.size
-        strides = [s for c, s in zip(stream.counts, stream.strides, strict=True) if c > 1]
-        if stream.base % unit or any(stride % unit for stride in strides):
-            element = stream.element.name.lower()
+        if not _is_aligned(stream):
+            element, unit = stream.element.name.lower(), stream.element.size
             yield f"{name}: base {stream.base} and strides must be multiples of {unit} ({element})"
 
     def _overlaps(self, operation: Operation) -> Iterator[str]:
@@ -148,7 +160,7 @@ class Memories:
             return
         elementwise = RULES[type(operation.instruction)].elementwise
         for name, stream in operation.streams.items():
-            if name == "dst" or stream.space is not dst.space:
+            if name == "dst" or stream.space is not dst.space or not _meet(stream, dst):
                 continue
             if elementwise and _same_walk(stream, dst):
                 continue
@@ -182,6 +194,14 @@ class Memories:
         )
 
 
+def _is_aligned(stream: StreamState) -> bool:
+    unit = stream.element.size
+    if unit == 1:
+        return True
+    steps = zip(stream.counts, stream.strides, strict=True)
+    return not stream.base % unit and not any(stride % unit for count, stride in steps if count > 1)
+
+
 def _length(instruction: Instruction, name: str, stream: StreamState) -> Iterator[str]:
     walked = isinstance(instruction, Dot) and name in ("a", "b")
     most = MAX_PRODUCTS if walked else MAX_ELEMENTS
@@ -213,11 +233,14 @@ def _axes(stream: StreamState) -> list[tuple[int, int]]:
     return [(c, s) for c, s in zip(stream.counts, stream.strides, strict=True) if c > 1]
 
 
+def _meet(one: StreamState, other: StreamState) -> bool:
+    """Whether the bytes from the first to the last of one reach into those of the other."""
+    (low, high), (other_low, other_high) = one.extent, other.extent
+    return low < other_high and other_low < high
+
+
 def _share_bytes(one: StreamState, other: StreamState) -> bool:
-    low, high = one.extent
-    other_low, other_high = other.extent
-    if high <= other_low or other_high <= low:
-        return False
+    (low, high), (other_low, other_high) = one.extent, other.extent
     start = min(low, other_low)
     touched = np.zeros(max(high, other_high) - start, np.bool_)
     footprint(one).view(touched, start)[...] = True

@@ -96,7 +96,9 @@ def check_operands(program: Program, operation: Operation) -> Iterator[str]:
     if rule is None:
         return
     for name, operand in rule.operands.items():
-        yield from _operand(program, name, operand, operation.streams[name])
+        stream = operation.streams[name]
+        if not _fits(program, operand, stream):
+            yield from _operand(program, name, operand, stream)
     yield from _relations(rule, operation)
     if rule.stage:
         yield from _stage(operation)
@@ -107,6 +109,14 @@ def check_operands(program: Program, operation: Operation) -> Iterator[str]:
 def is_constant(program: Program, stream: StreamState) -> bool:
     """Tell whether a stream lies in the constants."""
     return stream.space is Space.GLOBAL and stream.extent[1] <= len(program.constants)
+
+
+def _fits(program: Program, operand: Operand, stream: StreamState) -> bool:
+    return (
+        stream.element in operand.elements
+        and (not operand.count or stream.count == operand.count)
+        and _lies_in(program, operand.where, stream)
+    )
 
 
 def _operand(program: Program, name: str, operand: Operand, stream: StreamState) -> Iterator[str]:

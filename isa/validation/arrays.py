@@ -1,0 +1,200 @@
+"""The cells of arrays as a program writes them, and the matrices that read them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..bound import accumulator_bound
+from ..cells import packed_bytes, unpack_levels
+from ..instructions import Mvm, Write
+from ..matrix import Matrix, Tile
+from ..planes import gather_planes, part_of
+from ..program import Program
+from ..target import Target
+from ..walk import Operation, StreamState
+
+
+@dataclass(frozen=True, slots=True)
+class _Box:
+    """Rows [top, bottom) and columns [left, right) of an array."""
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def cells(self) -> int:
+        """How many cells it has."""
+        return (self.bottom - self.top) * (self.right - self.left)
+
+    def common(self, other: _Box) -> _Box | None:
+        """The cells of both, if there are any."""
+        top, bottom = max(self.top, other.top), min(self.bottom, other.bottom)
+        left, right = max(self.left, other.left), min(self.right, other.right)
+        return _Box(top, bottom, left, right) if top < bottom and left < right else None
+
+    def without(self, hole: _Box) -> Iterator[_Box]:
+        """Boxes of the cells outside of `hole`, which lies inside."""
+        if self.top < hole.top:
+            yield _Box(self.top, hole.top, self.left, self.right)
+        if hole.bottom < self.bottom:
+            yield _Box(hole.bottom, self.bottom, self.left, self.right)
+        if self.left < hole.left:
+            yield _Box(hole.top, hole.bottom, self.left, hole.left)
+        if hole.right < self.right:
+            yield _Box(hole.top, hole.bottom, hole.right, self.right)
+
+
+class _Cells:
+    """One array: what was written to it, and the matrix that reads each cell.
+
+    A cell is that of the matrix whose `mvm` is the first to read it after it was written. Levels
+    stay packed, and readers are boxes that do not overlap: a chip has a billion cells.
+    """
+
+    def __init__(self) -> None:
+        self.version = 0
+        self._written: list[tuple[_Box, NDArray[np.uint8]]] = []
+        self._readers: dict[_Box, int] = {}
+
+    def write(self, box: _Box, packed: NDArray[np.uint8]) -> None:
+        """Program a rectangle, which is free for any matrix then."""
+        self._written = [one for one in self._written if box.common(one[0]) != one[0]]
+        self._written.append((box, packed))
+        self._take(box)
+        self.version += 1
+
+    def levels(self, target: Target) -> NDArray[np.int16]:
+        """The levels of all cells, -1 before they are written."""
+        array = target.array
+        levels = np.full((array.rows, array.cols), -1, np.int16)
+        for box, packed in self._written:
+            columns = box.right - box.left
+            levels[box.top : box.bottom, box.left : box.right] = unpack_levels(
+                packed, columns, array.cell_bits
+            )
+        return levels
+
+    def claim(self, box: _Box, matrix: int) -> dict[int, int]:
+        """Let a matrix read a rectangle; returns how many cells others read, by matrix."""
+        if self._readers.get(box) == matrix:
+            return {}
+        others: dict[int, int] = defaultdict(int)
+        for reader, cells in self._take(box):
+            if reader != matrix:
+                others[reader] += cells
+        self._readers[box] = matrix
+        return others
+
+    def _take(self, box: _Box) -> list[tuple[int, int]]:
+        """Free a rectangle; returns who read how many of its cells."""
+        taken = []
+        for held, reader in list(self._readers.items()):
+            common = held.common(box)
+            if common is not None:
+                del self._readers[held]
+                self._readers.update(dict.fromkeys(held.without(common), reader))
+                taken.append((reader, common.cells))
+        return taken
+
+
+class Arrays:
+    """The cells of all arrays as the program writes them, and who reads them.
+
+    Matrices may share cells, if they are written anew between the last `mvm` of one and the first
+    of the other.
+    """
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+        self._constants = np.frombuffer(program.constants, np.uint8)
+        self._arrays: dict[tuple[int, int], _Cells] = defaultdict(_Cells)
+        self._writes: dict[int, int] = defaultdict(int)
+        self._checked: dict[int, tuple[int, dict[int, int]]] = {}
+
+    def write(self, operation: Operation) -> None:
+        """Program the cells of a `write` that has passed all other checks."""
+        assert isinstance(operation.instruction, Write)
+        instruction, array = operation.instruction, self._program.target.array
+        row_bytes = packed_bytes(instruction.columns, array.cell_bits)
+        packed = _gather(self._constants, operation.streams["src"]).reshape(-1, row_bytes)
+        row, column = instruction.row, instruction.column
+        box = _Box(row, row + len(packed), column, column + instruction.columns)
+        self._arrays[operation.core, instruction.array].write(box, packed)
+        self._writes[operation.core] += 1
+
+    def check(self, operation: Operation) -> Iterator[str]:
+        """Check that the cells behind an `mvm` are written, for it, and keep to its bound."""
+        assert isinstance(operation.instruction, Mvm)
+        index = operation.instruction.matrix
+        matrix = self._program.matrices[index]
+        if self._is_checked(index, matrix):
+            return
+        held = {
+            array: self._arrays[matrix.core, array].levels(self._program.target)
+            for array in {tile.array for tile in matrix.tiles}
+        }
+        extremes = {array: (levels.min(), levels.max()) for array, levels in held.items()}
+        for tile in matrix.tiles:
+            lowest, highest = extremes[tile.array]
+            missing = int((part_of(held[tile.array], tile) < 0).sum()) if lowest < 0 else 0
+            if missing:
+                yield f"{tile}: {missing} cells are used before they are written"
+                return
+            yield from self._claim(index, tile)
+            limit = (1 << matrix.slices[tile.slice].bits) - 1
+            level = int(part_of(held[tile.array], tile).max()) if highest > limit else 0
+            if level > limit:
+                yield f"{tile} holds level {level}; its slice holds 0..{limit}"
+        bound = max(_bound(copy, held) for copy in _copies_apart(matrix))
+        if bound > matrix.bound:
+            yield f"an accumulator of m{index} can reach {bound}; the matrix says {matrix.bound}"
+
+    def _is_checked(self, index: int, matrix: Matrix) -> bool:
+        """Whether a matrix is as it was when it was checked; if not, note how it is."""
+        writes, versions = self._checked.get(index, (-1, {}))
+        if writes == self._writes[matrix.core]:
+            return True
+        now = {tile.array: self._arrays[matrix.core, tile.array].version for tile in matrix.tiles}
+        self._checked[index] = (self._writes[matrix.core], now)
+        return now == versions
+
+    def _claim(self, index: int, tile: Tile) -> Iterator[str]:
+        """Take the cells of a tile for a matrix; those of another must be written anew before."""
+        box = _Box(tile.row, tile.row + tile.rows, tile.col, tile.col + tile.cols)
+        others = self._arrays[self._program.matrices[index].core, tile.array].claim(box, index)
+        if others:
+            yield (
+                f"{tile} shares cells of array a{tile.array} with matrix m{max(others)}, "
+                f"which has read {sum(others.values())} of them since they were written"
+            )
+
+
+def _copies_apart(matrix: Matrix) -> Iterator[Matrix]:
+    """Each copy as a matrix of its own."""
+    tiles: dict[int, list[Tile]] = defaultdict(list)
+    for tile in matrix.tiles:
+        tiles[tile.copy].append(tile)
+    for own in tiles.values():
+        yield replace(matrix, tiles=tuple(own), copies=1)
+
+
+def _bound(matrix: Matrix, held: Mapping[int, NDArray[np.int16]]) -> int:
+    planes = gather_planes(matrix, lambda tile: part_of(held[tile.array], tile).astype(np.uint8))
+    return accumulator_bound(matrix, planes)
+
+
+def _gather(memory: NDArray[np.uint8], stream: StreamState) -> NDArray[np.uint8]:
+    return np.ndarray(
+        stream.counts,
+        np.uint8,
+        buffer=memory.data,
+        offset=stream.base,
+        strides=stream.strides,
+    )
