@@ -130,12 +130,13 @@ class Kind:
         return (1 << (self.width - self.signed)) - 1
 
     @cached_property
-    def _values(self) -> frozenset[int]:
+    def values(self) -> frozenset[int]:
+        """The choices, none where every value in the range fits."""
         return frozenset(self.choices or ())
 
     def check(self, owner: str, name: str, value: int) -> None:
         """Raise `EncodingError` unless `value` fits."""
-        if self.choices is not None and value not in self._values:
+        if self.choices is not None and value not in self.values:
             names = ", ".join(choice.name.lower() for choice in self.choices)
             raise EncodingError(f"{owner}: field '{name}' is {value}; it must be one of {names}")
         if not self.low <= value <= self.high:

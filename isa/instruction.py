@@ -33,11 +33,14 @@ class Instruction:
     opcode: ClassVar[int]
     mnemonic: ClassVar[str]
     layout: ClassVar[tuple[Field, ...]]
+    _limits: ClassVar[tuple[tuple[str, int, int, frozenset[int], Kind], ...]]
 
     def __post_init__(self) -> None:
         """Check every field against its kind."""
-        for field in self.layout:
-            field.kind.check(self.mnemonic, field.name, getattr(self, field.name))
+        for name, low, high, values, kind in self._limits:
+            value = getattr(self, name)
+            if not low <= value <= high or (values and value not in values):
+                kind.check(self.mnemonic, name, value)
 
     @property
     def operands(self) -> tuple[int, ...]:
@@ -69,6 +72,9 @@ def instruction(opcode: int) -> Callable[[_T], _T]:
         made.opcode = opcode
         made.mnemonic = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", ".", cls.__name__).lower()
         made.layout = _lay_out(made)
+        made._limits = tuple(
+            (f.name, f.kind.low, f.kind.high, f.kind.values, f.kind) for f in made.layout
+        )
         _check_unique(made)
         TABLE[opcode] = made
         BY_MNEMONIC[made.mnemonic] = made

@@ -40,6 +40,8 @@ _STREAM_FIELDS = {
     kind: tuple(f.name for f in kind.layout if f.kind.role in (Role.READ, Role.WRITE))
     for kind in TABLE.values()
 }
+_REGISTER_SETUP = frozenset({Step, Stream, Dim})
+_CONTROL = frozenset({Nop, Loop})
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,22 @@ class StreamState:
     counts: tuple[int, ...] = (1,) * STREAM_AXES
     strides: tuple[int, ...] = (0,) * STREAM_AXES
 
-    @property
+    @cached_property
     def count(self) -> int:
         """Number of elements."""
         return prod(self.counts)
 
     def moved(self, delta: int) -> StreamState:
         """The same walk from `delta` bytes further on."""
-        return StreamState(self.space, self.element, self.base + delta, self.counts, self.strides)
+        # Half of all instructions of long programs come here, so what is known goes along.
+        made = object.__new__(StreamState)
+        known = made.__dict__
+        known.update(self.__dict__)
+        known["base"] += delta
+        if "extent" in known:
+            low, high = known["extent"]
+            known["extent"] = (low + delta, high + delta)
+        return made
 
     @cached_property
     def extent(self) -> tuple[int, int]:
@@ -111,27 +121,34 @@ def walk(core: int, code: tuple[Instruction, ...]) -> Iterator[Operation]:
     registers: dict[int, StreamState] = {}
     stage: OutputStage | None = None
     for pc in program_counters(core, code):
-        match code[pc]:
-            case Nop() | Loop():
-                continue
-            case Halt():
-                return
-            case Stream(stream, space, element, base):
-                registers[stream] = StreamState(Space(space), ElementType(element), base)
-            case Dim(stream, axis, count, stride):
-                registers[stream] = _with_axis(
-                    _read(registers, stream, core, pc), axis, count, stride
-                )
-            case Step(stream, delta):
-                registers[stream] = _read(registers, stream, core, pc).moved(delta)
-            case Setq(zero_point, low, high, rounding):
-                stage = OutputStage(zero_point, low, high, Rounding(rounding))
-            case instruction:
-                streams = {
-                    name: _read(registers, getattr(instruction, name), core, pc)
-                    for name in _STREAM_FIELDS[type(instruction)]
-                }
-                yield Operation(core, pc, instruction, streams, stage)
+        instruction = code[pc]
+        kind = type(instruction)
+        if kind in _REGISTER_SETUP:
+            _set_up(registers, instruction, core, pc)
+        elif isinstance(instruction, Setq):
+            low, high, rounding = instruction.low, instruction.high, Rounding(instruction.rounding)
+            stage = OutputStage(instruction.zero_point, low, high, rounding)
+        elif kind is Halt:
+            return
+        elif kind not in _CONTROL:
+            streams = {
+                name: _read(registers, getattr(instruction, name), core, pc)
+                for name in _STREAM_FIELDS[kind]
+            }
+            yield Operation(core, pc, instruction, streams, stage)
+
+
+def _set_up(
+    registers: dict[int, StreamState], instruction: Instruction, core: int, pc: int
+) -> None:
+    """Play an instruction that does nothing but set a register."""
+    match instruction:
+        case Step(stream, delta):
+            registers[stream] = _read(registers, stream, core, pc).moved(delta)
+        case Stream(stream, space, element, base):
+            registers[stream] = StreamState(Space(space), ElementType(element), base)
+        case Dim(stream, axis, count, stride):
+            registers[stream] = _with_axis(_read(registers, stream, core, pc), axis, count, stride)
 
 
 def interleave(

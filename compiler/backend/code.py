@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from imcc.isa import ElementType, Instruction, OutputStage, Space, StreamState
 from imcc.isa.instructions import STREAM_REGISTERS, Dim, Halt, Loop, Setq, Step, Stream
@@ -14,6 +15,14 @@ from .global_memory import LINK_BASE
 
 # Space, whether the address is yet to be linked, element, counts, strides.
 _Shape = tuple[Space, bool, ElementType, tuple[int, ...], tuple[int, ...]]
+
+
+@dataclass(slots=True, eq=False)
+class _Walk:
+    """The registers that hold a walk of one shape, and by base who holds just that stream."""
+
+    registers: set[int] = field(default_factory=set)
+    by_base: dict[int, int] = field(default_factory=dict)
 
 
 class CoreCode:
@@ -28,8 +37,8 @@ class CoreCode:
         self._held: OrderedDict[int, StreamState | None] = OrderedDict(
             (register, None) for register in range(STREAM_REGISTERS)
         )
-        self._registers: dict[StreamState, int] = {}
-        self._walks: dict[_Shape, set[int]] = {}
+        self._walks: dict[_Shape, _Walk] = defaultdict(_Walk)
+        self._walking: dict[int, _Walk] = defaultdict(_Walk)  # by register
         self._free_to_move: set[int] = set()
         self._stage: OutputStage | None = None
 
@@ -56,12 +65,13 @@ class CoreCode:
 
     def stream(self, state: StreamState) -> int:
         """A register that holds `state`; the one used least recently is set if none does."""
-        register = self._registers.get(state)
+        walk = self._walk(state)
+        register = walk.by_base.get(state.base)
         if register is None:
-            register = self._moved(state)
-        if register is None:
-            register = next(iter(self._held))
-            self._set(register, state)
+            register = self._moved(state, walk)
+            if register is None:
+                register = next(iter(self._held))
+                self._set(register, state, walk)
         self._held.move_to_end(register)
         self._free_to_move.discard(register)
         return register
@@ -84,49 +94,56 @@ class CoreCode:
             return
         for register, delta in steps.items():
             if delta:
-                self.emit(Step(register, delta))
+                self.emit(_step(register, delta))
         self._code.insert(start, Loop(count, self.position - start))
         for register, delta in steps.items():
             held = self._held[register]
             if held is not None:
-                self._hold(register, replace(held, base=held.base + count * delta))
+                after = replace(held, base=held.base + count * delta)
+                self._hold(register, after, self._walk(after))
 
     def finish(self) -> tuple[Instruction, ...]:
         """The whole stream, ended by `halt`."""
         self.emit(Halt())
         return tuple(self._code)
 
-    def _moved(self, state: StreamState) -> int | None:
+    def _moved(self, state: StreamState, walk: _Walk) -> int | None:
         """A register that walks as `state` does from another base, moved there."""
-        same = self._walks.get(_shape(state), set()) & self._free_to_move
+        same = walk.registers & self._free_to_move
         if not same:
             return None
         register = min(same)
         held = self._held[register]
         assert held is not None
-        self.emit(Step(register, state.base - held.base))
-        self._hold(register, state)
+        self.emit(_step(register, state.base - held.base))
+        self._hold(register, state, walk)
         return register
 
-    def _set(self, register: int, state: StreamState) -> None:
+    def _set(self, register: int, state: StreamState, walk: _Walk) -> None:
         self.emit(Stream(register, state.space, state.element, state.base))
         for axis, (count, stride) in enumerate(zip(state.counts, state.strides, strict=True)):
             if count != 1:
                 self.emit(Dim(register, axis, count, stride))
-        self._hold(register, state)
+        self._hold(register, state, walk)
 
-    def _hold(self, register: int, state: StreamState) -> None:
+    def _hold(self, register: int, state: StreamState, walk: _Walk) -> None:
         """Note what a register holds now."""
-        before = self._held[register]
-        if before is not None:
-            self._walks[_shape(before)].discard(register)
-            if self._registers.get(before) == register:
-                del self._registers[before]
-        self._held[register] = state
-        self._registers[state] = register
-        self._walks.setdefault(_shape(state), set()).add(register)
+        before, old = self._held[register], self._walking[register]
+        if before is not None and old.by_base.get(before.base) == register:
+            del old.by_base[before.base]
+        old.registers.discard(register)
+        walk.registers.add(register)
+        walk.by_base[state.base] = register
+        self._held[register], self._walking[register] = state, walk
+
+    def _walk(self, state: StreamState) -> _Walk:
+        """Who walks as `state` does, from whatever base."""
+        linked = state.base >= LINK_BASE
+        shape = (state.space, linked, state.element, state.counts, state.strides)
+        return self._walks[shape]
 
 
-def _shape(state: StreamState) -> _Shape:
-    linked = state.base >= LINK_BASE
-    return state.space, linked, state.element, state.counts, state.strides
+@lru_cache(1 << 16)
+def _step(register: int, delta: int) -> Step:
+    """An instruction of which a program has very many, and few that differ."""
+    return Step(register, delta)

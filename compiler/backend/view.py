@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from imcc.isa import ElementType, Space, StreamState
 from imcc.isa.instructions import STREAM_AXES
@@ -27,7 +28,7 @@ class View:
         shape, strides = list(self.shape), list(self.strides)
         base = self.base + start * strides[axis]
         shape[axis], strides[axis] = count, strides[axis] * step
-        return replace(self, base=base, shape=tuple(shape), strides=tuple(strides))
+        return View(self.space, self.element, base, tuple(shape), tuple(strides))
 
     def unfold(self, axis: int, outer: Axis, inner: Axis) -> View:
         """Two axes in the place of one, each a count and a step in indices of the old axis."""
@@ -126,13 +127,20 @@ def stream(
     inner: Iterable[Axis] = (),
 ) -> StreamState:
     """A stream over `outer` then `inner` axes; the inner ones are kept apart and come last."""
+    return StreamState(space, element, base, *_walk(tuple(outer), tuple(inner)))
+
+
+@lru_cache(1 << 16)
+def _walk(
+    outer: tuple[Axis, ...], inner: tuple[Axis, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Counts and strides of a stream; the parts of tensors are walked in few ways."""
     axes = compact(outer) + compact(inner)
     if len(axes) > STREAM_AXES:
         raise ValueError(f"a walk over {len(axes)} axes does not fit a stream of {STREAM_AXES}")
     free = STREAM_AXES - len(axes)
     counts = (1,) * free + tuple(count for count, _ in axes)
-    strides = (0,) * free + tuple(stride for _, stride in axes)
-    return StreamState(space, element, base, counts, strides)
+    return counts, (0,) * free + tuple(stride for _, stride in axes)
 
 
 def alike(a: View, b: View, inner: int) -> tuple[StreamState, StreamState, int]:

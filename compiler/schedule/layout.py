@@ -9,6 +9,7 @@ in an instruction.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from math import prod
 
 from imcc.isa import ElementType
@@ -38,13 +39,13 @@ class Layout:
     before: tuple[int, ...]
     after: tuple[int, ...]
 
-    @property
+    @cached_property
     def order(self) -> tuple[int, ...]:
         """Axes from slowest to fastest; the batch axis is not stored."""
         rank = len(self.shape)
         return (*range(2, rank), 1) if rank > 1 else ()
 
-    @property
+    @cached_property
     def strides(self) -> tuple[int, ...]:
         """Bytes from one index to the next, for each axis of the shape."""
         strides = [0] * len(self.shape)
@@ -54,17 +55,17 @@ class Layout:
             step *= self._stored(axis)
         return tuple(strides)
 
-    @property
+    @cached_property
     def size(self) -> int:
         """Bytes of the tensor with its halo."""
         return prod(self._stored(axis) for axis in self.order) * self.element.size
 
-    @property
+    @cached_property
     def start(self) -> int:
         """Bytes from the beginning of the buffer to element (0, ..., 0)."""
         return sum(b * s for b, s in zip(self.before, self.strides, strict=True))
 
-    @property
+    @cached_property
     def has_halo(self) -> bool:
         """Whether any element of the buffer is border."""
         return any(self.before) or any(self.after)
@@ -73,7 +74,15 @@ class Layout:
         return self.before[axis] + self.shape[axis] + self.after[axis]
 
 
+@lru_cache(1 << 16)
+def layout_of(
+    element: ElementType, shape: tuple[int, ...], before: tuple[int, ...], after: tuple[int, ...]
+) -> Layout:
+    """A layout; those of parts of tensors are few, and asked for very often."""
+    return Layout(element, shape, before, after)
+
+
 def plain_layout(element: ElementType, shape: tuple[int, ...]) -> Layout:
     """The layout of a tensor without a halo."""
     none = (0,) * len(shape)
-    return Layout(element, shape, none, none)
+    return layout_of(element, shape, none, none)

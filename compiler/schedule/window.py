@@ -12,7 +12,7 @@ from ..ir.ops.quantized import QConv
 from ..ir.ops.quantized_pooling import QAveragePool
 from ..ir.ops.tiled import Tiled
 from ..ir.types import TensorType
-from .layout import ELEMENTS, Layout
+from .layout import ELEMENTS, Layout, layout_of
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Border:
 
 def bordered(type_: TensorType, border: Border) -> Layout:
     """The memory layout of a tensor with a border around it."""
-    return Layout(ELEMENTS[type_.dtype], type_.shape, border.before, border.after)
+    return layout_of(ELEMENTS[type_.dtype], type_.shape, border.before, border.after)
 
 
 def no_border(rank: int) -> Border:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from operator import attrgetter
 
+from ..fields import Role
+from ..instruction import TABLE, Instruction
 from ..instructions import Mvm, Recv, Send, Write
 from ..program import Program
 from ..walk import Operation
@@ -12,6 +16,15 @@ from .unit import Unit, units
 from .work import Work, whole_cycles
 
 NOBODY = -1
+
+
+def _plain_fields(kind: type[Instruction]) -> Callable[[Instruction], object]:
+    """What reads the fields of an instruction that name no stream."""
+    names = [f.name for f in kind.layout if f.kind.role is Role.NONE]
+    return attrgetter(*names) if names else lambda _: None
+
+
+_PLAIN_FIELDS = {kind: _plain_fields(kind) for kind in TABLE.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +55,28 @@ class OperationCost:
 
 
 class OperationCosts:
-    """Works out what the operations of a program take."""
+    """Works out what the operations of a program take.
+
+    Where data lie makes no difference: operations that differ in no more have one cost.
+    """
 
     def __init__(self, program: Program) -> None:
         self.model = CostModel.of(program)
         self._arrays = [frozenset(t.array for t in m.tiles) for m in program.matrices]
+        self._known: dict[tuple[object, ...], OperationCost] = {}
 
     def cost(self, operation: Operation) -> OperationCost:
         """What an operation takes."""
+        kind = type(operation.instruction)
+        fields = _PLAIN_FIELDS[kind](operation.instruction)
+        walks = [(s.space, s.element, s.counts, s.strides) for s in operation.streams.values()]
+        key = (operation.core, kind, fields, *walks)
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = self._cost(operation)
+        return known
+
+    def _cost(self, operation: Operation) -> OperationCost:
         timing, work = self.model.target.timing, self.model.cost(operation)
         instruction, link, peer, tag = operation.instruction, 0, NOBODY, 0
         if isinstance(instruction, Send):

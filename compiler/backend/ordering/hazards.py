@@ -1,74 +1,150 @@
-"""Which items must end before another begins: those that touch the same bytes, if one writes."""
+"""What must have ended before an item begins: what touches the same bytes, if one writes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from .items import Item, Range
+
+# So many that several wait for are waited for one by one.
+_FEW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """An item, by its index, or with no item the end of all that it needs.
+
+    `needs` are numbers of nodes before, which must have ended.
+    """
+
+    item: int | None
+    needs: Sequence[int]
 
 
 @dataclass(slots=True, eq=False)
 class _Use:
-    """Who used bytes [low, high) last: the last writer of just these, and their readers since."""
+    """Who used bytes [low, high) last: the last writer of just these, and their readers since.
+
+    `meets` are the uses of ranges that have bytes in common with this one, itself among them.
+    `sources` are what whoever touches the bytes waits for, until somebody writes to any of them.
+    `settler` was written by node `settled_at`, which waits for the writer.
+    """
 
     low: int
     high: int
     writer: int | None = None
     readers: list[int] = field(default_factory=list)
+    meets: list[_Use] = field(default_factory=list)
+    sources: Sequence[int] | None = None
+    settler: _Use | None = None
+    settled_at: int = -1
+
+    def waits_for(self, other: _Use) -> bool:
+        """Whether other bytes have a writer, and these none that waits for that one."""
+        between = other.settler
+        return other.writer is not None and (
+            between is None
+            or between.writer != other.settled_at
+            or between.low >= self.high
+            or self.low >= between.high
+        )
 
 
-class _Ranges:
+class _Uses:
     """All ranges met so far, and which of them overlap.
 
     A program has few of them, because buffers are used again, so each pair is compared once.
     """
 
     def __init__(self) -> None:
-        self._uses: dict[Range, _Use] = {}
-        self._overlapping: dict[Range, list[_Use]] = {}
+        self._made: list[_Use] = []
+        self._edges = np.empty((2, 64), np.int64)
+        self._by_range: dict[Range, _Use] = {}
 
-    def needs(self, item: Item) -> set[int]:
-        """Items that must have ended before this one."""
-        needed: set[int | None] = set()
-        for read in item.reads:
-            needed.update([use.writer for use in self._meeting(read)])
-        for written in item.writes:
-            for use in self._meeting(written):
-                needed.add(use.writer)
-                needed.update(use.readers)
-        return {index for index in needed if index is not None}
+    def of(self, wanted: Range) -> _Use:
+        """The use of a range."""
+        return self._by_range.get(wanted) or self._add(wanted)
 
-    def note(self, index: int, item: Item) -> None:
+    def _add(self, wanted: Range) -> _Use:
+        (low, high), count = wanted, len(self._made)
+        lows, highs = self._edges[:, :count]
+        met = np.flatnonzero((lows < high) & (low < highs)).tolist()
+        use = self._by_range[wanted] = _Use(low, high)
+        self._made.append(use)
+        use.meets = [*(self._made[at] for at in met), use]
+        for other in use.meets[:-1]:
+            other.meets.append(use)
+        if count == self._edges.shape[1]:
+            self._edges = np.concatenate([self._edges, np.empty_like(self._edges)], 1)
+        self._edges[:, count] = wanted
+        return use
+
+
+class _Nodes:
+    """The nodes of a core while they are made.
+
+    What many items wait for together, such as all rows of a tensor that is read as a whole, gets a
+    node of its own: n readers of n rows are 2 n needs, and not n squared.
+    """
+
+    def __init__(self) -> None:
+        self.made: list[Node] = []
+        self._uses = _Uses()
+
+    def add(self, index: int, item: Item) -> None:
+        """Add an item behind all that it must wait for."""
+        read = [self._uses.of(one) for one in item.reads]
+        written = [self._uses.of(one) for one in item.writes]
+        needed: set[int] = set()
+        for use in (*read, *written):
+            needed.update(self._sources(use))
+        for use in written:
+            for met in use.meets:
+                if met.readers:
+                    needed.update(self._readers(met))
+        self._note(self._new(index, sorted(needed)), read, written)
+
+    def _new(self, item: int | None, needs: Sequence[int]) -> int:
+        self.made.append(Node(item, needs))
+        return len(self.made) - 1
+
+    def _together(self, nodes: Sequence[int]) -> Sequence[int]:
+        """The same ends, as few."""
+        return nodes if len(nodes) <= _FEW else [self._new(None, nodes)]
+
+    def _sources(self, use: _Use) -> Sequence[int]:
+        """Who has written bytes of a range."""
+        if use.sources is None:
+            writers = {met.writer for met in use.meets if use.waits_for(met)}
+            use.sources = self._together(sorted(one for one in writers if one is not None))
+        return use.sources
+
+    def _readers(self, use: _Use) -> Sequence[int]:
+        if len(use.readers) > _FEW:
+            use.readers = list(self._together(use.readers))
+        return use.readers
+
+    @staticmethod
+    def _note(node: int, read: Iterable[_Use], written: Iterable[_Use]) -> None:
         """Note what an item does. What lies inside bytes that it writes is settled by it."""
-        for read in item.reads:
-            self._meeting(read)
-            self._uses[read].readers.append(index)
-        for low, high in item.writes:
-            for use in self._meeting((low, high)):
-                if low <= use.low and use.high <= high:
-                    use.writer = None
-                    use.readers.clear()
-            self._uses[low, high].writer = index
-
-    def _meeting(self, wanted: Range) -> list[_Use]:
-        """Uses of ranges that have bytes in common with `wanted`, itself among them."""
-        found = self._overlapping.get(wanted)
-        if found is None:
-            low, high = wanted
-            use = self._uses[wanted] = _Use(low, high)
-            found = [u for u in self._uses.values() if u.low < high and low < u.high]
-            for other in found:
-                if other is not use:
-                    self._overlapping[other.low, other.high].append(use)
-            self._overlapping[wanted] = found
-        return found
+        for use in read:
+            use.readers.append(node)
+        for use in written:
+            for met in use.meets:
+                met.sources = None
+                met.settler, met.settled_at = use, node
+                if use.low <= met.low and met.high <= use.high:
+                    met.writer = None
+                    met.readers.clear()
+            use.writer, use.settler = node, None
 
 
-def needs(items: Sequence[Item]) -> list[list[int]]:
-    """For each item of a core those that must end before it; others follow from these."""
-    ranges, found = _Ranges(), []
+def nodes(items: Sequence[Item]) -> list[Node]:
+    """The items of a core in order, each behind what it waits for."""
+    found = _Nodes()
     for index, item in enumerate(items):
-        found.append(sorted(ranges.needs(item)))
-        ranges.note(index, item)
-    return found
+        found.add(index, item)
+    return found.made

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from imcc.isa import TABLE, Binding, Operation, Program, Role, Space, walk
+from imcc.isa import TABLE, Operation, Program, Role, Space, walk
 from imcc.isa.cost import OperationCost, OperationCosts, Unit
 from imcc.isa.instructions import Barrier, Host, Phase, Write
 
@@ -67,10 +67,9 @@ class _Maker:
 
     def __init__(self, program: Program, operations: Mapping[int, Sequence[Operation]]) -> None:
         self._costs = OperationCosts(program)
-        outputs = [binding for host in program.hosts for binding in host.outputs]
-        inputs = [binding for host in program.hosts for binding in host.inputs]
-        self._written = _between_meetings(operations, Role.WRITE, outputs)
-        self._read = _between_meetings(operations, Role.READ, inputs)
+        accesses = _between_meetings(program, operations)
+        self._written = accesses[Role.WRITE]
+        self._read = accesses[Role.READ]
 
     def items(
         self,
@@ -103,14 +102,16 @@ class _Maker:
         touched: dict[Role, list[Range]] = {Role.READ: [], Role.WRITE: []}
         ordered = False
         for name, stream in operation.streams.items():
-            low, high = stream.extent
+            role, extent = roles[name], stream.extent
             if stream.space is Space.GLOBAL:
-                others = self._written if roles[name] is Role.READ else self._read
+                low, high = extent
+                others = self._written if role is Role.READ else self._read
                 ordered |= _meets(others[span], low, high)
-                low, high = low + _GLOBAL, high + _GLOBAL
-            touched[roles[name]].append((low, high))
-        written = isinstance(operation.instruction, Write)
-        touched[Role.WRITE if written else Role.READ] += _arrays(cost.arrays)
+                extent = (low + _GLOBAL, high + _GLOBAL)
+            touched[role].append(extent)
+        if cost.arrays:
+            written = isinstance(operation.instruction, Write)
+            touched[Role.WRITE if written else Role.READ] += _arrays(cost.arrays)
         if ordered:
             touched[Role.WRITE].append(_OTHERS)
         elif cost.unit in (Unit.OUT, Unit.IN):
@@ -132,25 +133,26 @@ def is_barrier(item: Item) -> bool:
 
 
 def _between_meetings(
-    operations: Mapping[int, Sequence[Operation]], role: Role, hosted: Sequence[Binding]
-) -> list[list[Range]]:
-    """What is read or written up to each meeting of all cores, and behind the last."""
-    found: dict[int, list[Range]] = defaultdict(
-        lambda: [(one.address, one.address + one.size) for one in hosted]
-    )
+    program: Program, operations: Mapping[int, Sequence[Operation]]
+) -> Mapping[Role, list[list[Range]]]:
+    """What is read and written in global memory up to each meeting, and behind the last."""
+    hosted = {
+        Role.WRITE: {
+            (b.address, b.address + b.size) for host in program.hosts for b in host.outputs
+        },
+        Role.READ: {(b.address, b.address + b.size) for host in program.hosts for b in host.inputs},
+    }
+    found: list[dict[Role, set[Range]]] = []
     for several in operations.values():
         span = 0
         for operation in several:
-            found[span] += _global(operation, role)
+            if span == len(found):
+                found.append({role: set(ranges) for role, ranges in hosted.items()})
+            for name, stream in operation.streams.items():
+                if stream.space is Space.GLOBAL:
+                    found[span][_ROLES[type(operation.instruction)][name]].add(stream.extent)
             span += isinstance(operation.instruction, _MEETINGS)
-    return [_merged(found[span]) for span in range(max(found, default=0) + 1)]
-
-
-def _global(operation: Operation, role: Role) -> Iterator[Range]:
-    for field in operation.instruction.layout:
-        stream = operation.streams.get(field.name)
-        if stream and field.kind.role is role and stream.space is Space.GLOBAL:
-            yield stream.extent
+    return {role: [_merged(touched[role]) for touched in found] for role in hosted}
 
 
 def _merged(ranges: Iterable[Range]) -> list[Range]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from imcc.isa.cost import Unit
 
-from .hazards import needs
+from .hazards import Node, nodes
 from .items import CoreItems, Item, is_barrier
 
 Place = tuple[int, int]  # core, index of an item
@@ -16,10 +16,12 @@ Place = tuple[int, int]  # core, index of an item
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """Items that begin together. `waits` counts the ends that it waits for.
+    """Items that begin together, or with none a time that others wait for.
 
-    `ready` is the latest of those that have come, in cycles. `rank` is where its last item stands
-    in its program. `then` are the jobs that wait for it.
+    `waits` counts the ends that it waits for. `ready` is the latest of those that have come, in
+    cycles. `rank` is where its last item stands in its program. `then` are the jobs that wait for
+    it. `holds` are the numbers of what it needs for itself while it runs, the last `links` of them
+    the way of a transfer.
     """
 
     places: list[Place]
@@ -28,6 +30,8 @@ class Job:
     waits: int = 0
     ready: int = 0
     then: list[Job] = field(default_factory=list)
+    holds: list[int] = field(default_factory=list)
+    links: int = 0
 
     def let_wait(self, other: Job) -> None:
         """Let another job wait for this one."""
@@ -37,47 +41,65 @@ class Job:
 
 def jobs(cores: Mapping[int, CoreItems]) -> list[Job]:
     """The jobs of a program, each with those that wait for it."""
-    meetings: dict[tuple[object, ...], Job] = {}
-    channels: dict[tuple[int, int, int], Job] = {}
-    made: list[Job] = []
+    maker = _Maker()
     for core, found in cores.items():
+        maker.add(core, found)
+    return maker.made
+
+
+class _Maker:
+    """The jobs while they are made; transfers and barriers wait for their other sides."""
+
+    def __init__(self) -> None:
+        self.made: list[Job] = []
+        self._meetings: dict[tuple[object, ...], Job] = {}
+        self._channels: dict[tuple[int, int, int], Job] = {}
+
+    def add(self, core: int, found: CoreItems) -> None:
+        """Add the jobs of a core."""
         counts: dict[tuple[object, ...], int] = defaultdict(int)
         own: list[Job] = []
-        for index, (item, needed) in enumerate(zip(found.items, needs(found.items), strict=True)):
-            job = _job(core, index, item, meetings, counts)
-            if len(job.items) == 1:
-                made.append(job)
-            for before in needed:
+        for node in nodes(found.items):
+            job = self._job(core, node, found.items, counts)
+            for before in node.needs:
                 own[before].let_wait(job)
             own.append(job)
-            if item.cost is not None and item.cost.unit is Unit.OUT:
-                channel = (core, item.cost.peer, item.cost.tag)
-                if channel in channels:
-                    channels[channel].let_wait(job)
-                channels[channel] = job
-    return made
 
+    def _job(
+        self, core: int, node: Node, items: Sequence[Item], counts: dict[tuple[object, ...], int]
+    ) -> Job:
+        """The job of a node: one of its own, or that of what it meets on other cores."""
+        index = node.item
+        if index is None:
+            return self._new([], [], 0)
+        item = items[index]
+        meeting = _meeting(core, item)
+        if meeting is None:
+            return self._new([(core, index)], [item], index)
+        key = (*meeting, counts[meeting])
+        counts[meeting] += 1
+        job = self._meetings.get(key)
+        if job is None:
+            job = self._meetings[key] = self._new([], [], index)
+        job.places.append((core, index))
+        job.items.append(item)
+        job.rank = max(job.rank, index)
+        self._keep_order(core, item, job)
+        return job
 
-def _job(
-    core: int,
-    index: int,
-    item: Item,
-    meetings: dict[tuple[object, ...], Job],
-    counts: dict[tuple[object, ...], int],
-) -> Job:
-    """The job of an item: one of its own, or that of what it meets on other cores."""
-    meeting = _meeting(core, item)
-    if meeting is None:
-        return Job([(core, index)], [item], index)
-    key = (*meeting, counts[meeting])
-    counts[meeting] += 1
-    if key not in meetings:
-        meetings[key] = Job([], [], index)
-    job = meetings[key]
-    job.places.append((core, index))
-    job.items.append(item)
-    job.rank = max(job.rank, index)
-    return job
+    def _new(self, places: list[Place], items: list[Item], rank: int) -> Job:
+        job = Job(places, items, rank)
+        self.made.append(job)
+        return job
+
+    def _keep_order(self, core: int, item: Item, job: Job) -> None:
+        """Let what is sent on a channel wait for what was sent before."""
+        if item.cost is None or item.cost.unit is not Unit.OUT:
+            return
+        channel = (core, item.cost.peer, item.cost.tag)
+        if channel in self._channels:
+            self._channels[channel].let_wait(job)
+        self._channels[channel] = job
 
 
 def _meeting(core: int, item: Item) -> tuple[object, ...] | None:

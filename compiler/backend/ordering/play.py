@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from heapq import heappop, heappush
+from typing import NamedTuple
 
 from imcc.isa import Target
 from imcc.isa.cost import Mesh, OperationCost, Unit
@@ -23,6 +24,12 @@ from .jobs import Job, exchanged
 
 Resource = tuple[int, ...]
 """A unit of a core: core, unit, number of an array. Or a link: both cores."""
+
+
+class _Turns(NamedTuple):
+    """Those that wait for a resource have their turns."""
+
+    resource: int
 
 
 def beginnings(jobs: Iterable[Job], target: Target) -> dict[int, list[int]]:
@@ -35,6 +42,51 @@ def beginnings(jobs: Iterable[Job], target: Target) -> dict[int, list[int]]:
     return play.order
 
 
+class _Resources:
+    """The resources of the chip by number, and the cycles from which each is free."""
+
+    def __init__(self, target: Target) -> None:
+        self.free: list[int] = []
+        self._numbers: dict[Resource, int] = {}
+        self._held: dict[tuple[int, Unit, frozenset[int]], list[int]] = {}
+        self._routes: dict[tuple[int, int], list[int]] = {}
+        self._mesh = Mesh(target.chip)
+
+    def number(self, resource: Resource) -> int:
+        """The number of a resource."""
+        number = self._numbers.setdefault(resource, len(self.free))
+        if number == len(self.free):
+            self.free.append(0)
+        return number
+
+    def give(self, job: Job) -> None:
+        """Note what a job must find free."""
+        for (core, _), item in zip(job.places, job.items, strict=True):
+            job.holds += self._units(core, item)
+        pair = exchanged(job)
+        if pair is not None:
+            source, target = (job.places[side][0] for side in pair)
+            links = self._route(source, target)
+            job.holds += links
+            job.links = len(links)
+
+    def _units(self, core: int, item: Item) -> list[int]:
+        """The units of a core that an item holds from its beginning to its end."""
+        if item.cost is None or item.cost.unit is Unit.SYNC:
+            return []
+        key = (core, item.cost.unit, item.cost.arrays)
+        if key not in self._held:
+            arrays = sorted(item.cost.arrays) or (0,)
+            self._held[key] = [self.number((core, item.cost.unit, array)) for array in arrays]
+        return self._held[key]
+
+    def _route(self, source: int, target: int) -> list[int]:
+        if (source, target) not in self._routes:
+            route = self._mesh.route(source, target)
+            self._routes[source, target] = list(map(self.number, route))
+        return self._routes[source, target]
+
+
 class _Play:
     """The chip while it is played; times are cycles.
 
@@ -44,21 +96,18 @@ class _Play:
 
     def __init__(self, target: Target) -> None:
         self.order: dict[int, list[int]] = defaultdict(list)
-        self._ready: dict[Job, int] = {}
-        self._mesh = Mesh(target.chip)
-        self._held: dict[Job, tuple[Resource, ...]] = {}
-        self._free: dict[Resource, int] = defaultdict(int)
+        self._resources = _Resources(target)
         self._memory_free = 0
-        self._waiting: dict[Resource, list[tuple[int, int, Job]]] = defaultdict(list)
-        self._called: set[Resource] = set()
-        self._calls: list[tuple[int, int, int, Job | Resource]] = []
+        self._waiting: dict[int, list[tuple[int, int, Job]]] = defaultdict(list)
+        self._called: set[int] = set()
+        self._calls: list[tuple[int, int, int, Job | _Turns]] = []
         self._count = 0
 
-    def call(self, time: int, whom: Job | Resource) -> None:
-        """Let a job try to begin at a time, or those that wait for a resource."""
+    def call(self, time: int, job: Job) -> None:
+        """Let a job try to begin at a time."""
+        self._resources.give(job)
         self._count += 1
-        rank = whom.rank if isinstance(whom, Job) else -1
-        heappush(self._calls, (time, rank, self._count, whom))
+        heappush(self._calls, (time, job.rank, self._count, job))
 
     def run(self) -> None:
         """Begin all jobs."""
@@ -67,46 +116,33 @@ class _Play:
             if isinstance(whom, Job):
                 self._try(whom, time)
             else:
-                self._turns(whom, time)
+                self._turns(whom.resource, time)
 
     def _try(self, job: Job, time: int) -> None:
         """Begin a job, or let it wait for the first resource that is taken."""
-        if job not in self._held:
-            self._held[job] = self._resources(job)
-        for resource in self._held[job]:
-            if self._free[resource] > time:
+        free = self._resources.free
+        for resource in job.holds:
+            if free[resource] > time:
                 self._count += 1
                 heappush(self._waiting[resource], (job.rank, self._count, job))
                 self._call_back(resource)
                 return
         self._begin(job, time)
 
-    def _turns(self, resource: Resource, time: int) -> None:
+    def _turns(self, resource: int, time: int) -> None:
         self._called.discard(resource)
-        waiting = self._waiting[resource]
-        while waiting and self._free[resource] <= time:
+        waiting, free = self._waiting[resource], self._resources.free
+        while waiting and free[resource] <= time:
             self._try(heappop(waiting)[-1], time)
         if waiting:
             self._call_back(resource)
 
-    def _call_back(self, resource: Resource) -> None:
+    def _call_back(self, resource: int) -> None:
         if resource not in self._called:
             self._called.add(resource)
-            self.call(self._free[resource], resource)
-
-    def _resources(self, job: Job) -> tuple[Resource, ...]:
-        """All that a job must find free."""
-        units = [
-            resource
-            for (core, _), item in zip(job.places, job.items, strict=True)
-            for resource in _units(core, item)
-        ]
-        pair = exchanged(job)
-        return (*units, *self._route(job, pair)) if pair else tuple(units)
-
-    def _route(self, job: Job, pair: tuple[int, int]) -> tuple[Resource, ...]:
-        source, target = (job.places[side][0] for side in pair)
-        return self._mesh.route(source, target)
+            self._count += 1
+            call = (self._resources.free[resource], -1, self._count, _Turns(resource))
+            heappush(self._calls, call)
 
     def _begin(self, job: Job, start: int) -> None:
         end = start
@@ -114,44 +150,47 @@ class _Play:
             self.order[core].append(index)
             if item.cost is not None:
                 end = max(end, self._pass(core, item.cost, start))
-        for resource in self._held.pop(job):
-            self._free[resource] = end
+        free = self._resources.free
+        for resource in job.holds:
+            free[resource] = end
         pair = exchanged(job)
         if pair is not None:
             sent = job.items[pair[0]].cost
             assert sent is not None
-            self._free.update((link, start + sent.link) for link in self._route(job, pair))
-        for follower in job.then:
-            self._release(follower, end)
+            for resource in job.holds[-job.links :] if job.links else ():
+                free[resource] = start + sent.link
+        self._end(job, end)
 
     def _pass(self, core: int, cost: OperationCost, start: int) -> int:
         """Let the bytes of an operation pass the memories; returns its end."""
         end = start + cost.cycles
         if cost.starts:
-            starts = (core, Unit.STARTS, 0)
-            begin = max(self._free[starts], start)
-            self._free[starts] = begin + cost.starts
+            begin = self._take((core, Unit.STARTS, 0), start, cost.starts) - cost.starts
             end = begin + cost.cycles
         if cost.memory:
             self._memory_free = max(self._memory_free, start) + cost.memory
             end = max(end, self._memory_free)
         if cost.port:
-            port = (core, len(Unit), 0)
-            self._free[port] = max(self._free[port], start) + cost.port
-            end = max(end, self._free[port])
+            end = max(end, self._take((core, len(Unit), 0), start, cost.port))
         return end
 
-    def _release(self, job: Job, time: int) -> None:
-        self._ready[job] = time = max(self._ready.get(job, 0), time)
-        job.waits -= 1
-        if not job.waits:
-            self.call(time, job)
+    def _take(self, resource: Resource, start: int, cycles: int) -> int:
+        """Take a resource for some cycles as soon as it is free; returns when it is again."""
+        number, free = self._resources.number(resource), self._resources.free
+        free[number] = max(free[number], start) + cycles
+        return free[number]
 
-
-def _units(core: int, item: Item) -> list[Resource]:
-    """The units of a core that an item holds from its beginning to its end."""
-    if item.cost is None or item.cost.unit is Unit.SYNC:
-        return []
-    if item.cost.unit is Unit.ARRAYS:
-        return [(core, Unit.ARRAYS, array) for array in sorted(item.cost.arrays)]
-    return [(core, item.cost.unit, 0)]
+    def _end(self, ended: Job, time: int) -> None:
+        """Call the jobs that have waited for no more than this end."""
+        over = [(ended, time)]
+        while over:
+            last, end = over.pop()
+            for job in last.then:
+                job.ready = max(job.ready, end)
+                job.waits -= 1
+                if job.waits:
+                    continue
+                if job.items:
+                    self.call(job.ready, job)
+                else:
+                    over.append((job, job.ready))

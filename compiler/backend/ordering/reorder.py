@@ -50,6 +50,7 @@ class _Writer:
     looks: dict[int, int] = field(default_factory=dict)
     _code: CoreCode = field(default_factory=CoreCode)
     _marks: list[tuple[int, int, tuple[str, ...]]] = field(default_factory=list)
+    _known: dict[tuple[object, ...], Instruction] = field(default_factory=dict)
 
     def write(self, found: CoreItems, order: Sequence[int]) -> _Writer:
         """Write the setup, then the items in this order."""
@@ -74,6 +75,13 @@ class _Writer:
             if nodes:
                 yield Origin(core, spans[0][0], spans[-1][1], nodes)
 
+    def _made(self, kind: type[Instruction], *fields: int) -> Instruction:
+        """An instruction; many have the same registers."""
+        made = self._known.get((kind, *fields))
+        if made is None:
+            made = self._known[kind, *fields] = kind(*fields)
+        return made
+
     def _add(self, operation: Operation) -> None:
         code = self._code
         start = code.position
@@ -82,13 +90,14 @@ class _Writer:
         rule = RULES.get(type(instruction))  # none for what has no operands
         if operation.stage is not None and rule is not None and rule.stage:
             code.stage(operation.stage)
+        streams = operation.streams
         fields = [
-            code.stream(operation.streams[part.name])
-            if part.name in operation.streams
+            code.stream(streams[part.name])
+            if part.name in streams
             else getattr(instruction, part.name)
             for part in instruction.layout
         ]
-        code.emit(type(instruction)(*fields))
+        code.emit(self._made(type(instruction), *fields))
         self._marks.append((start, code.position, self.nodes.get(operation.pc, ())))
 
 
