@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -90,6 +92,32 @@ def compile_model(
     instruments: Iterable[Instrument] = (),
 ) -> Compilation:
     """Compile and keep every stage, for verification and research."""
+    with _uncollected():
+        return _compile_model(model, target, options, calibration_choice, instruments)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for cycles: graphs and programs are millions of objects and next to no cycles.
+
+    To look for these takes a fifth of the time of a large compilation.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _compile_model(
+    model: Model,
+    target: str | Path | Target,
+    options: CompileOptions | None,
+    calibration_choice: CalibrationChoice,
+    instruments: Iterable[Instrument],
+) -> Compilation:
     options = options or CompileOptions()
     chip = target if isinstance(target, Target) else load_target(target)
     pipeline = Pipeline(
@@ -188,11 +216,12 @@ def lower(
     watching = tuple(instruments)
     with stage("tile", watching):
         tiled = map_for(quantized, target, TileOptions(options.adc), options.schedule)
+    streamed = None
     if options.schedule is not ScheduleMode.LAYERS:
         with stage("place", watching):
-            tiled = on_mesh(tiled)
+            tiled, streamed = on_mesh(tiled)
     with stage("schedule", watching):
-        plan = make_schedule(tiled, options.schedule)
+        plan = make_schedule(tiled, options.schedule, streamed)
     with stage("emit", watching):
         program, probes = emit_with_probes(plan, write_facts(facts))
     if options.schedule is not ScheduleMode.LAYERS:

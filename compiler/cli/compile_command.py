@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -71,6 +72,7 @@ def command(model: str, output: str | None, emit: str, **flags: Any) -> None:
     from .chip import load_chip
     from .observers import Progress, observers, threads, timing
 
+    gc.disable()  # as in a compilation: what it has made stays until the end of this process
     kinds = _kinds(emit)
     path = Path(output) if output else Path(model).with_suffix(".imc")
     if output == STDOUT and flags["as_json"]:

@@ -7,7 +7,7 @@ Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020 (arXiv 20
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import accumulate
 
 import numpy as np
@@ -89,7 +89,8 @@ def allocate_apart(intervals: Sequence[Interval], limit: int) -> tuple[Placed, .
     """
     longest = max((interval.last for interval in intervals), default=0) + 1
     for part in _KEPT:
-        kept = [replace(one, last=one.last + int(longest * part)) for one in intervals]
+        more = int(longest * part)
+        kept = [Interval(one.key, one.size, one.first, one.last + more) for one in intervals]
         if _most_alive(kept) <= limit and peak(placed := allocate(kept)) <= limit:
             return placed
     return allocate(intervals)
@@ -122,24 +123,32 @@ class AliveOnCore:
 
     def __init__(self, placed: Iterable[Placed]) -> None:
         self._coming = sorted(placed, key=lambda p: -p.interval.first)
-        self._alive: list[Placed] = []
+        self._alive: list[tuple[int, int, int]] = []  # address, first free one behind, last task
 
-    def at(self, time: int) -> Sequence[Placed]:
-        """What lives at `time`, which must not be before the last one asked for."""
+    def largest_gap(self, time: int, limit: int) -> tuple[int, int]:
+        """Address and size of the largest free run of memory below `limit` at `time`.
+
+        `time` must not be before the last one asked for.
+        """
+        self._go_to(time)
+        best_start = best = start = 0
+        for address, stop, _ in self._alive:
+            if address - start > best:
+                best_start, best = start, address - start
+            if stop > start:
+                start = stop
+        return (start, limit - start) if limit - start > best else (best_start, best)
+
+    def _go_to(self, time: int) -> None:
+        """Add what lives by then, in order of address, and drop what does not any more."""
+        come = False
         while self._coming and self._coming[-1].interval.first <= time:
-            self._alive.append(self._coming.pop())
-        self._alive = [p for p in self._alive if p.interval.last >= time]
-        return self._alive
-
-
-def largest_gap(placed: Sequence[Placed], task: int, limit: int) -> tuple[int, int]:
-    """Address and size of the largest free run of memory below `limit` during `task`."""
-    best = (0, 0)
-    start = 0
-    for p in sorted((p for p in placed if p.alive(task, task)), key=lambda p: p.address):
-        best = max(best, (start, p.address - start), key=lambda gap: gap[1])
-        start = max(start, aligned(p.end))
-    return max(best, (start, limit - start), key=lambda gap: gap[1])
+            placed = self._coming.pop()
+            self._alive.append((placed.address, aligned(placed.end), placed.interval.last))
+            come = True
+        self._alive = [one for one in self._alive if one[2] >= time]
+        if come:
+            self._alive.sort()
 
 
 def aligned(address: int) -> int:

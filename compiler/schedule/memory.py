@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .allocate import Interval, Placed, allocate, allocate_apart, peak
@@ -44,30 +44,43 @@ def lay_out(
     a step, and memory is used again as late as possible. All else takes as little as it can.
     """
     found: dict[int, CoreMemory] = {}
+    cores = {chain.key[1] for chain in chains}
+    cores.update(request.core for step in asked for request in step.requests)
     for depth in _DEPTHS if deep else ():
-        for core, items in intervals(chains, asked, depth).items():
-            if core not in found and peak(placed := allocate_apart(items, limit)) <= limit:
+        if not cores:
+            break
+        for core, items in intervals(chains, asked, depth, cores).items():
+            if peak(placed := allocate_apart(items, limit)) <= limit:
                 found[core] = CoreMemory(placed, depth)
-    for core, items in intervals(chains, asked).items():
-        if core not in found:
-            placed = allocate_apart(items, limit) if deep else allocate(items)
-            found[core] = CoreMemory(placed, 0.0)
+        cores -= found.keys()
+    for core, items in intervals(chains, asked, 0.0, cores).items() if cores else ():
+        placed = allocate_apart(items, limit) if deep else allocate(items)
+        found[core] = CoreMemory(placed, 0.0)
     return found
 
 
 def intervals(
-    chains: Sequence[Chain], asked: Sequence[Asked], depth: float = 0.0
+    chains: Sequence[Chain],
+    asked: Sequence[Asked],
+    depth: float = 0.0,
+    cores: Container[int] | None = None,
 ) -> dict[int, list[Interval]]:
-    """What is to be placed, by core; with a depth above 0 working memory for all rows."""
+    """What is to be placed, by core, on all or some of them.
+
+    With a depth above 0 working memory is for all rows.
+    """
     found: dict[int, list[Interval]] = defaultdict(list)
     for chain in chains:
-        size = chain.size(depth)
-        found[chain.key[1]].append(Interval(chain.key, size, chain.first, chain.last))
+        if cores is None or chain.key[1] in cores:
+            size = chain.size(depth)
+            found[chain.key[1]].append(Interval(chain.key, size, chain.first, chain.last))
     for interval in _contents(asked):
-        found[interval.key[1]].append(interval)
+        if cores is None or interval.key[1] in cores:
+            found[interval.key[1]].append(interval)
     for index, step in enumerate(asked):
         for core, size in _scratch(step, whole=depth > 0).items():
-            found[core].append(Interval((f"{SCRATCH}{index}", core), size, index, index))
+            if cores is None or core in cores:
+                found[core].append(Interval((f"{SCRATCH}{index}", core), size, index, index))
     return found
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from operator import itemgetter
 
 from ..ir.graph import Value
 from ..ir.ops.rows import Box, Span
@@ -37,18 +39,17 @@ class Parts:
 
     def part(self, box: Box) -> Value | None:
         """The part that is just a box, if there is one."""
-        try:
-            places = [cut.index(span) for cut, span in zip(self.cuts, box, strict=True)]
-        except ValueError:
-            return None
+        places = []
+        for cut, span in zip(self.cuts, box, strict=True):
+            place = bisect_left(cut, span)
+            if place == len(cut) or cut[place] != span:
+                return None
+            places.append(place)
         return self.values[self._number(places)]
 
     def over(self, box: Box) -> list[tuple[Value, Box, Box]]:
         """The parts that a box lies in: value, what it holds, and what of that is meant."""
-        met = [
-            [(at, span) for at, span in enumerate(cut) if span[0] < stop and start < span[1]]
-            for cut, (start, stop) in zip(self.cuts, box, strict=True)
-        ]
+        met = [_met(cut, span) for cut, span in zip(self.cuts, box, strict=True)]
         found = []
         for places in product(*met):
             held = tuple(span for _, span in places)
@@ -65,6 +66,8 @@ class Parts:
     def with_axes(self, value: Value, axes: Iterable[int]) -> Parts | None:
         """The same parts along more axes, behind the rows, along which each has all."""
         more = tuple(sorted({*self.axes, *axes}))
+        if more == self.axes:
+            return self
         if more[0] != self.axes[0]:
             return None
         known = dict(zip(self.axes, self.cuts, strict=True))
@@ -74,6 +77,13 @@ class Parts:
     def box(self, value: Value, taken: Mapping[int, Span]) -> Box:
         """A box along the axes of the parts: the spans in `taken`, else all there is."""
         return full_box(value, self.axes, taken)
+
+
+def _met(cut: Sequence[Span], wanted: Span) -> list[tuple[int, Span]]:
+    """The spans of a cut, which ascend, that have indices in common with another."""
+    first = bisect_right(cut, wanted[0], key=itemgetter(1))
+    behind = bisect_left(cut, wanted[1], key=itemgetter(0))
+    return [(at, cut[at]) for at in range(first, behind)]
 
 
 def full_box(value: Value, axes: Sequence[int], taken: Mapping[int, Span]) -> Box:

@@ -13,7 +13,7 @@ from ..ir.ops.rows import Rows
 from ..ir.ops.tiled import Tiled
 from ..mapping.mesh import Floats
 from ..mapping.tiled_graph import TiledGraph
-from .allocate import AliveOnCore, Placed, aligned, fit, largest_gap, peak
+from .allocate import AliveOnCore, Placed, aligned, fit, peak
 from .jobs import busy_times, jobs
 from .layout import ELEMENTS
 from .memory import CONTENT, SCRATCH, Asked, buffers_of, intervals, lay_out
@@ -47,14 +47,19 @@ _AHEAD = (1.0, 0.3, 0.1, 0.03, 0.01)
 _TOGETHER = (32, 16, 8, 4, 2, 1)
 
 
-def schedule(tiled: TiledGraph, mode: ScheduleMode = ScheduleMode.LAYERS) -> Schedule:
+def schedule(
+    tiled: TiledGraph,
+    mode: ScheduleMode = ScheduleMode.LAYERS,
+    streamed: Streamed | None = None,
+) -> Schedule:
     """Order the operations, give every tensor an address on every core that touches it.
 
-    Where local memory does not do, rows wait in global memory from one operation to the next.
+    `streamed` is the graph cut in rows, where it is known. Where local memory does not do, rows
+    wait in global memory from one operation to the next.
     Raises `CapacityError` where a core's local memory cannot hold what it must even so.
     """
     limit = tiled.target.core.local_memory_bytes
-    for plan in _plans(tiled, mode):
+    for plan in _plans(tiled, mode, streamed):
         asked = _all_requests(plan)
         graph, replicas = plan.streamed.graph, plan.residence.replicas
         sliding = chains(graph, plan.streamed.cores, replicas)
@@ -71,9 +76,13 @@ def schedule(tiled: TiledGraph, mode: ScheduleMode = ScheduleMode.LAYERS) -> Sch
     )
 
 
-def on_mesh(tiled: TiledGraph) -> TiledGraph:
-    """A mapping for rows that stream, its cores at places that keep the way of data short."""
-    return arranged(tiled, _exchanged(tiled, _plan_of(stream_rows(tiled))))
+def on_mesh(tiled: TiledGraph) -> tuple[TiledGraph, Streamed]:
+    """A mapping for rows that stream, its cores at places that keep the way of data short.
+
+    Returned with the graph cut in rows.
+    """
+    streamed = stream_rows(tiled)
+    return arranged(tiled, streamed, _exchanged(tiled, _plan_of(streamed)))
 
 
 def _exchanged(tiled: TiledGraph, plan: _Plan) -> Floats:
@@ -91,13 +100,13 @@ class _Plan:
     pipelined: bool = False
 
 
-def _plans(tiled: TiledGraph, mode: ScheduleMode) -> Iterator[_Plan]:
+def _plans(tiled: TiledGraph, mode: ScheduleMode, streamed: Streamed | None) -> Iterator[_Plan]:
     """Orders to try, those that keep more alive before those that need less memory."""
     if mode is ScheduleMode.LAYERS:
         whole = whole_operations(tiled)
         yield _plan(whole, in_phases(whole, graph_order(whole.graph)))
     else:
-        streamed = stream_rows(tiled)
+        streamed = streamed or stream_rows(tiled)
         if mode is ScheduleMode.THROUGHPUT and can_be_in_phases(tiled):
             yield from _pipelined(tiled, streamed)
         yield from _streamed_plans(tiled, streamed)
@@ -255,14 +264,17 @@ def _where_read(streamed: Streamed, rows: Node) -> tuple[int, ...]:
 
 
 def _all_requests(plan: _Plan) -> Sequence[Asked]:
-    asked, graph = [], plan.streamed.graph
-    for step in plan.steps:
-        node, site = graph.nodes[step.node], plan.sites[step.node]
-        own = requests(graph, node, site.core, whole_of(plan.streamed.blocks, node))
-        if plan.pipelined:
-            own = tuple(_in_phase(request, plan.streamed.phase_of(node)) for request in own)
-        asked.append(Asked(own + _padded(node, site, plan.residence), rows_of(node)))
-    return asked
+    asked = {index: _asked(plan, index) for index in {step.node for step in plan.steps}}
+    return [asked[step.node] for step in plan.steps]
+
+
+def _asked(plan: _Plan, index: int) -> Asked:
+    """What a node asks for, the same for each of its steps."""
+    node, site = plan.streamed.graph.nodes[index], plan.sites[index]
+    own = requests(plan.streamed.graph, node, site.core, whole_of(plan.streamed.blocks, node))
+    if plan.pipelined:
+        own = tuple(_in_phase(request, plan.streamed.phase_of(node)) for request in own)
+    return Asked(own + _padded(node, site, plan.residence), rows_of(node))
 
 
 def _in_phase(request: Request, phase: int) -> Request:
@@ -302,7 +314,7 @@ def _tasks(
         node, site = plan.streamed.graph.nodes[step.node], plan.sites[step.node]
         fresh = [request for request in asked[index].requests if not request.content]
         gaps = {
-            core: largest_gap(alive[core].at(index), index, limit)
+            core: alive[core].largest_gap(index, limit)
             for core in dict.fromkeys(request.core for request in fresh)
         }
         band, columns = _band(node, fresh, {core: size for core, (_, size) in gaps.items()})

@@ -12,8 +12,7 @@ import numpy as np
 from imcc.isa import Target
 from imcc.isa.cost.mesh import Link, Mesh
 
-from ..ir.builder import GraphBuilder, rebuild
-from ..ir.graph import Graph, Node, Value
+from ..ir.graph import Graph, Node
 from ..ir.ops.quant import Enter, Quantize
 from ..ir.ops.rows import Rows
 from ..ir.ops.spill import Spill
@@ -93,28 +92,45 @@ def _partial_sums(node: Node, op: Tiled) -> Iterator[tuple[int, int, int, int]]:
             yield reducer, op.plan.home, elements, 1
 
 
-def arranged(tiled: TiledGraph, exchanged: Floats) -> TiledGraph:
+def arranged(
+    tiled: TiledGraph, streamed: Streamed, exchanged: Floats
+) -> tuple[TiledGraph, Streamed]:
     """The same mapping with cores at places where what they exchange has a short way."""
     chip = tiled.target.chip
     places = arrange(exchanged, chip.mesh_rows, chip.mesh_cols)
-    return _relabelled(tiled, lambda core: int(places[core]))
+    moves = _Moves(lambda core: int(places[core]))
+    moved = replace(
+        tiled,
+        graph=moves.graph(tiled.graph),
+        cores=moves.cores(tiled.cores),
+        groups={name: tuple(map(moves.plan, plans)) for name, plans in tiled.groups.items()},
+    )
+    graph, cores = moves.graph(streamed.graph), moves.cores(streamed.cores)
+    return moved, replace(streamed, graph=graph, cores=cores)
 
 
-def _relabelled(tiled: TiledGraph, place: Callable[[int], int]) -> TiledGraph:
-    moved: dict[int, MatrixPlan] = {}
+class _Moves:
+    """Gives cores other places; a plan stays one, wherever it is found."""
 
-    def plan_at(plan: MatrixPlan) -> MatrixPlan:
-        if id(plan) not in moved:
-            moved[id(plan)] = plan.moved(place)
-        return moved[id(plan)]
+    def __init__(self, place: Callable[[int], int]) -> None:
+        self._place = place
+        self._moved: dict[int, MatrixPlan] = {}
 
-    def rule(builder: GraphBuilder, node: Node, operands: tuple[Value, ...]) -> Value | None:
+    def cores(self, cores: Mapping[str, int]) -> Mapping[str, int]:
+        """The cores of values."""
+        return {name: self._place(core) for name, core in cores.items()}
+
+    def plan(self, plan: MatrixPlan) -> MatrixPlan:
+        """The plan of a product."""
+        if id(plan) not in self._moved:
+            self._moved[id(plan)] = plan.moved(self._place)
+        return self._moved[id(plan)]
+
+    def graph(self, graph: Graph) -> Graph:
+        """A graph with tiled products."""
+        return replace(graph, nodes=tuple(map(self._node, graph.nodes)))
+
+    def _node(self, node: Node) -> Node:
         if not isinstance(node.op, Tiled):
-            return None
-        tiled_op = Tiled(node.op.product, plan_at(node.op.plan))
-        return builder.add(tiled_op, operands, node.result.name, node.origin)
-
-    graph: Graph = rebuild(tiled.graph, rule)
-    cores: Mapping[str, int] = {name: place(core) for name, core in tiled.cores.items()}
-    groups = {name: tuple(map(plan_at, plans)) for name, plans in tiled.groups.items()}
-    return replace(tiled, graph=graph, cores=cores, groups=groups)
+            return node
+        return replace(node, op=Tiled(node.op.product, self.plan(node.op.plan)))

@@ -51,9 +51,10 @@ def test_random_network_on_a_small_chip(
     inputs = random_inputs(graph, 3, seed)
     try:
         tiled = map_for(graph, target, TileOptions(), order)
+        streamed = None
         if order is not ScheduleMode.LAYERS:
-            tiled = on_mesh(tiled)
-        plan = schedule(tiled, order)
+            tiled, streamed = on_mesh(tiled)
+        plan = schedule(tiled, order, streamed)
     except CapacityError:
         assume(False)
     tiled.verify()

@@ -6,12 +6,12 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from imcc.compiler.schedule.allocate import (
+    AliveOnCore,
     Interval,
     Placed,
     aligned,
     allocate,
     fit,
-    largest_gap,
     peak,
 )
 
@@ -45,7 +45,7 @@ def test_intervals_alive_together_do_not_overlap(wanted: list[Interval]) -> None
 def test_largest_gap_is_free(wanted: list[Interval], task: int) -> None:
     placed = allocate(wanted)
     limit = peak(placed) + 100
-    start, size = largest_gap(placed, task, limit)
+    start, size = AliveOnCore(placed).largest_gap(task, limit)
     assert start + size <= limit
     for p in placed:
         if p.alive(task, task):
