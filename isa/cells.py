@@ -30,11 +30,13 @@ def pack_levels(levels: NDArray[np.uint8], cell_bits: int) -> NDArray[np.uint8]:
             f"cell levels are in {levels.min()}..{levels.max()}; "
             f"cells of {cell_bits} bits hold 0..{(1 << cell_bits) - 1}"
         )
-    each = 8 // cell_bits
-    packed = np.zeros((*levels.shape[:-1], packed_bytes(levels.shape[-1], cell_bits)), np.uint8)
-    for place in range(each):
-        piece = levels[..., place::each].astype(np.uint8) << np.uint8(place * cell_bits)
-        packed[..., : piece.shape[-1]] |= piece
+    each, columns = 8 // cell_bits, levels.shape[-1]
+    whole = np.zeros((*levels.shape[:-1], each * packed_bytes(columns, cell_bits)), np.uint8)
+    whole[..., :columns] = levels
+    together = whole.view(f"<u{each}")  # the levels of a byte as one number, the first lowest
+    packed = together.astype(np.uint8)
+    for place in range(1, each):
+        packed |= (together >> (8 - cell_bits) * place).astype(np.uint8)
     return packed
 
 

@@ -15,12 +15,17 @@ from .errors import ContainerError
 
 _T = TypeVar("_T")
 _INT_LIMIT = 1 << 63
+_PLAIN = frozenset({int, bool, str, float})
 
 
 def to_plain(value: object) -> object:
     """Dataclasses as objects, tuples as arrays, enumerations as lower-case names."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_plain(getattr(value, field.name)) for field in fields(value)}
+    kind: Any = type(value)
+    if kind in _PLAIN:
+        return value
+    names = _names(kind)
+    if names is not None:
+        return {name: to_plain(getattr(value, name)) for name in names}
     if isinstance(value, (tuple, list)):
         return [to_plain(item) for item in value]
     if isinstance(value, IntEnum):
@@ -32,6 +37,12 @@ def to_plain(value: object) -> object:
     if isinstance(value, Real):
         return float(value)
     raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...] | None:
+    """The fields of a dataclass, None for other types."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else None
 
 
 def canonical(plain: object) -> str:

@@ -39,12 +39,13 @@ class CoreCode:
         )
         self._walks: dict[_Shape, _Walk] = defaultdict(_Walk)
         self._walking: dict[int, _Walk] = defaultdict(_Walk)  # by register
-        self._free_to_move: set[int] = set()
+        self._begun = 0
+        self._named: dict[int, int] = dict.fromkeys(self._held, 0)  # what had begun by then
         self._stage: OutputStage | None = None
 
     def begin(self) -> None:
         """Say that registers named so far are not used any more unless they are named again."""
-        self._free_to_move.update(self._held)
+        self._begun += 1
 
     @property
     def position(self) -> int:
@@ -73,7 +74,7 @@ class CoreCode:
                 register = next(iter(self._held))
                 self._set(register, state, walk)
         self._held.move_to_end(register)
-        self._free_to_move.discard(register)
+        self._named[register] = self._begun
         return register
 
     def stage(self, stage: OutputStage) -> None:
@@ -109,10 +110,10 @@ class CoreCode:
 
     def _moved(self, state: StreamState, walk: _Walk) -> int | None:
         """A register that walks as `state` does from another base, moved there."""
-        same = walk.registers & self._free_to_move
-        if not same:
+        free = [one for one in walk.registers if self._named[one] < self._begun]
+        if not free:
             return None
-        register = min(same)
+        register = min(free)
         held = self._held[register]
         assert held is not None
         self.emit(_step(register, state.base - held.base))

@@ -67,7 +67,8 @@ class Emitter:
     def core(self, core: int) -> CoreCode:
         """The code of a core."""
         code = self.cores[core]
-        self.touched.setdefault(core, code.position)
+        if core not in self.touched:
+            self.touched[core] = code.position
         return code
 
     def buffer(self, value: Value, core: int) -> Buffer:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 from imcc.isa import ElementType, Space, StreamState
 from imcc.isa.instructions import STREAM_AXES
@@ -13,8 +13,7 @@ Axis = tuple[int, int]  # count, stride in bytes
 _LONGEST = 1 << 20  # field `count` of instruction `dim` has 20 bits
 
 
-@dataclass(frozen=True)
-class View:
+class View(NamedTuple):
     """A strided tensor in one memory. Axis 0 is the batch axis: count 1, not stored."""
 
     space: Space
@@ -34,8 +33,7 @@ class View:
         """Two axes in the place of one, each a count and a step in indices of the old axis."""
         stride = self.strides[axis]
         counts, steps = zip(outer, inner, strict=True)
-        return replace(
-            self,
+        return self._replace(
             shape=(*self.shape[:axis], *counts, *self.shape[axis + 1 :]),
             strides=(
                 *self.strides[:axis],
@@ -46,8 +44,7 @@ class View:
 
     def permute(self, order: Sequence[int]) -> View:
         """The axes in another order."""
-        return replace(
-            self,
+        return self._replace(
             shape=tuple(self.shape[axis] for axis in order),
             strides=tuple(self.strides[axis] for axis in order),
         )
@@ -61,15 +58,16 @@ class View:
             0 if extent == 1 and wanted != 1 else stride
             for extent, stride, wanted in zip(own_shape, own_strides, shape, strict=True)
         )
-        return replace(self, shape=shape, strides=strides)
+        return self._replace(shape=shape, strides=strides)
 
     def axes(self, order: Iterable[int]) -> tuple[Axis, ...]:
         """(count, stride) of the given axes."""
-        return tuple((self.shape[axis], self.strides[axis]) for axis in order)
+        return tuple([(self.shape[axis], self.strides[axis]) for axis in order])
 
     def stream(self, order: Iterable[int]) -> StreamState:
         """The stream over all elements, in this order of axes."""
-        return stream(self.space, self.element, self.base, self.axes(order))
+        counts, strides = _walk_of(self.shape, self.strides, tuple(order))
+        return StreamState(self.space, self.element, self.base, counts, strides)
 
 
 def walkable(order: Sequence[int], *views: View) -> Iterator[tuple[View, ...]]:
@@ -77,13 +75,19 @@ def walkable(order: Sequence[int], *views: View) -> Iterator[tuple[View, ...]]:
 
     Axes of the least extents are taken apart, until six are left.
     """
-    if all(len(compact(view.axes(order))) <= STREAM_AXES for view in views):
+    if all(_is_walkable(view.shape, view.strides, tuple(order)) for view in views):
         yield views
         return
     shape = views[0].shape
     shortest = min((axis for axis in order if shape[axis] > 1), key=lambda axis: shape[axis])
     for index in range(shape[shortest]):
         yield from walkable(order, *(view.narrow(shortest, index, 1) for view in views))
+
+
+@lru_cache(1 << 16)
+def _is_walkable(shape: tuple[int, ...], strides: tuple[int, ...], order: tuple[int, ...]) -> bool:
+    axes = compact((shape[axis], strides[axis]) for axis in order)
+    return len(axes) <= STREAM_AXES
 
 
 def memory_order(rank: int) -> tuple[int, ...]:
@@ -141,6 +145,14 @@ def _walk(
     free = STREAM_AXES - len(axes)
     counts = (1,) * free + tuple(count for count, _ in axes)
     return counts, (0,) * free + tuple(stride for _, stride in axes)
+
+
+@lru_cache(1 << 16)
+def _walk_of(
+    shape: tuple[int, ...], strides: tuple[int, ...], order: tuple[int, ...]
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Counts and strides of a stream over a view, in an order of its axes."""
+    return _walk(tuple((shape[axis], strides[axis]) for axis in order), ())
 
 
 def alike(a: View, b: View, inner: int) -> tuple[StreamState, StreamState, int]:

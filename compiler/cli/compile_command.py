@@ -87,6 +87,9 @@ def command(model: str, output: str | None, emit: str, **flags: Any) -> None:
             (*observers(flags), *clocks, progress),
         )
     _write(compilation, path, kinds)
+    gc.freeze()  # nor does the end of the process look for cycles
+    if flags["quiet"] and not (flags["verbose"] or flags["as_json"]):
+        return
     figures = report(compilation)
     for text in figures.notes if flags["verbose"] else ():
         reporter().note(text)

@@ -15,6 +15,7 @@ from ..ir import Array
 # How far from a whole number of steps a weight may be: float32 products of codes and scales.
 _TOLERANCE = 1e-4
 _PROBE = 16
+_FIRST = 4
 
 
 def grid_steps(rows: Array, largest: int) -> NDArray[np.float64]:
@@ -26,7 +27,7 @@ def grid_steps(rows: Array, largest: int) -> NDArray[np.float64]:
     steps = np.full(len(rows), np.nan)
     open_ = np.flatnonzero(magnitude > 0)
     probes = rows[:, np.argsort(-np.abs(rows).sum(axis=0))[:_PROBE]]
-    for k in range(1, largest + 1):
+    for k in _possible(probes[open_], magnitude[open_], largest):
         step = magnitude / k
         near = open_[_on_grid(probes[open_], step[open_])]
         found = near[_on_grid(rows[near], step[near])]
@@ -35,6 +36,20 @@ def grid_steps(rows: Array, largest: int) -> NDArray[np.float64]:
         if not len(open_):
             break
     return steps
+
+
+def _possible(rows: Array, magnitude: NDArray[np.float64], largest: int) -> NDArray[np.int64]:
+    """For which k up to `largest` the first weights of any row may be multiples of its k-th part.
+
+    Weights that are on no grid are seen by these to be on none.
+    """
+    counts = np.arange(1, largest + 1)
+    near = np.ones((len(rows), largest), np.bool_)
+    for column in range(min(_FIRST, rows.shape[1])):
+        steps = magnitude[:, np.newaxis] / counts
+        multiples = rows[:, column, np.newaxis] / steps
+        near &= np.abs(multiples - np.rint(multiples)) < _TOLERANCE
+    return counts[near.any(axis=0)]
 
 
 def _on_grid(rows: Array, steps: NDArray[np.float64]) -> NDArray[np.bool_]:

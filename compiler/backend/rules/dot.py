@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from imcc.isa import ElementType, Space
@@ -50,8 +48,8 @@ def _factors(a: View, b: View, result: View) -> tuple[View, View]:
         view.broadcast((1, *batch, *view.shape[-2:])).strides[1 : rank - 2] for view in (a, b)
     )
     return (
-        replace(a, shape=shape, strides=(*left, a.strides[-2], 0, a.strides[-1])),
-        replace(b, shape=shape, strides=(*right, 0, b.strides[-1], b.strides[-2])),
+        a._replace(shape=shape, strides=(*left, a.strides[-2], 0, a.strides[-1])),
+        b._replace(shape=shape, strides=(*right, 0, b.strides[-1], b.strides[-2])),
     )
 
 
