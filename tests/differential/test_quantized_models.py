@@ -133,6 +133,12 @@ def test_mlperf_tiny(name: str, target: str) -> None:
 
 
 @pytest.mark.skipif(not DATA.is_dir(), reason="no networks in ../shared/data")
+def test_signed_codes_of_a_product_on_several_cores() -> None:
+    """On small arrays a product is cut in blocks of outputs, whose codes are sent home."""
+    assert_equal(checked(DATA / "mlperf_tiny" / "resnet8_int8.onnx", "tiny", None, 2))
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="no networks in ../shared/data")
 def test_resnet8_keeps_its_accuracy() -> None:
     """On all 10,000 images both have 75.45 %; onnxruntime in floats has 75.48 %."""
     model = DATA / "mlperf_tiny" / "resnet8_int8.onnx"

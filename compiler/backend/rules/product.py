@@ -22,6 +22,7 @@ from ...ir.graph import Node
 from ...ir.ops.quantized import QConv, QMatMul
 from ...ir.ops.tiled import Tiled
 from ...mapping.plan import Shard
+from ...schedule.layout import ELEMENTS
 from ...schedule.scratch import row_axis, rows_of, windows_per_row
 from ...schedule.task import Task
 from ...schedule.window import product_of, window_of
@@ -214,9 +215,9 @@ class _Streams:
 
     def codes(self) -> int:
         """Register of the reducer's codes on their way home."""
-        core = self._block.reducer
-        address = self._block.address("codes", core)
-        return self._register(core, local_vector(ElementType.U8, address, self._elements))
+        core, address = self._block.reducer, self._block.address("codes", self._block.reducer)
+        element = ELEMENTS[self._block.task.node.result.type.dtype]
+        return self._register(core, local_vector(element, address, self._elements))
 
     def parameters(self) -> tuple[int, int]:
         """Registers of bias and scale words, repeated for every window."""
