@@ -34,6 +34,7 @@ from imcc.compiler.cli.chip import load_chip
 from imcc.compiler.driver import Compilation, compile_model
 from imcc.compiler.errors import CompileError
 from imcc.compiler.ir import evaluate as evaluate_graph
+from imcc.compiler.mapping import KernelUnfolding
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import ScheduleMode
 from imcc.runtime import Machine, profile
@@ -75,7 +76,9 @@ def lines(name: str, mode: ScheduleMode, arguments: argparse.Namespace) -> Itera
     begun = time.perf_counter()
     data = topology(name).SerializeToString()
     try:
-        compilation = compile_model(data, chip, CompileOptions(schedule=mode), "random")
+        # PIMCOMP has one window at a time.
+        options = CompileOptions(schedule=mode, unfolding=KernelUnfolding.IM2COL)
+        compilation = compile_model(data, chip, options, "random")
     except CompileError as error:
         yield f"{name} {mode}: NOT COMPILED: {str(error)[:300]}"
         return

@@ -13,7 +13,7 @@ from onnx import ModelProto
 
 from imcc.isa import Program, Target, load_target, validate
 
-from .backend import ValueProbe, emit_with_probes, order_instructions
+from .backend import ValueProbe, emit_with_probes, order_instructions, played_cycles
 from .check import expect_no_hosts
 from .data import Samples, calibration
 from .diagnostics import Diagnostic
@@ -22,7 +22,7 @@ from .hosting import with_hosts
 from .index_limits import index_limits
 from .ir import Array, Graph
 from .ir.batch import batched_inputs
-from .mapping import AdcPolicy, TiledGraph, TileOptions
+from .mapping import AdcPolicy, KernelUnfolding, TiledGraph, TileOptions
 from .mapping.bound_notes import ScheduleBounds, with_bounds
 from .options import CompileOptions, Facts, read_facts, write_facts
 from .passes import Instrument, PassContext, Pipeline, stage
@@ -214,16 +214,8 @@ def lower(
     """Tile, schedule and emit a quantized graph."""
     options = facts.options
     watching = tuple(instruments)
-    with stage("tile", watching):
-        tiled = map_for(quantized, target, TileOptions(options.adc), options.schedule)
-    streamed = None
-    if options.schedule is not ScheduleMode.LAYERS:
-        with stage("place", watching):
-            tiled, streamed = on_mesh(tiled)
-    with stage("schedule", watching):
-        plan = make_schedule(tiled, options.schedule, streamed)
-    with stage("emit", watching):
-        program, probes = emit_with_probes(plan, write_facts(facts))
+    made = _emitted(quantized, target, facts, options.unfolding, watching)
+    tiled, plan, program, probes = made.tiled, made.schedule, made.program, made.probes
     if options.schedule is not ScheduleMode.LAYERS:
         with stage("order", watching):
             program, probes = order_instructions(program, probes)
@@ -232,6 +224,47 @@ def lower(
     return Compilation(
         options, imported, quantized, tiled, plan, program, probes, notes, bounds=bounds
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Emitted:
+    """A program before its instructions are ordered."""
+
+    tiled: TiledGraph
+    schedule: Schedule
+    program: Program
+    probes: tuple[ValueProbe, ...]
+
+
+def _emitted(
+    quantized: Graph,
+    target: Target,
+    facts: Facts,
+    unfolding: KernelUnfolding,
+    watching: tuple[Instrument, ...],
+) -> _Emitted:
+    """Tile, schedule and emit.
+
+    Where rows stream, estimates of shares decide for parallel windows. Programs with and without
+    them are played then, and the one that ends first is taken.
+    """
+    options = facts.options
+    with stage("tile", watching):
+        tile_options = TileOptions(options.adc, unfolding=unfolding)
+        tiled = map_for(quantized, target, tile_options, options.schedule)
+    streamed = None
+    if options.schedule is not ScheduleMode.LAYERS:
+        with stage("place", watching):
+            tiled, streamed = on_mesh(tiled)
+    with stage("schedule", watching):
+        plan = make_schedule(tiled, options.schedule, streamed)
+    with stage("emit", watching):
+        made = _Emitted(tiled, plan, *emit_with_probes(plan, write_facts(facts)))
+    if streamed is None or not tiled.has_parallel_windows:
+        return made
+    single = _emitted(quantized, target, facts, KernelUnfolding.IM2COL, watching)
+    with stage("compare", watching):
+        return min(single, made, key=lambda one: played_cycles(one.program))
 
 
 def model_path(model: Model) -> Path | None:

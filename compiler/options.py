@@ -11,7 +11,7 @@ from imcc.isa import Program
 
 from .errors import InputError
 from .ir import QuantParams
-from .mapping import AdcPolicy
+from .mapping import AdcPolicy, KernelUnfolding
 from .schedule.options import ScheduleMode
 
 # Operators become primitive and the graph batched first: only then do they have a form on codes.
@@ -43,6 +43,7 @@ class CompileOptions:
     verify_each: bool = True
     strict: bool = False
     schedule: ScheduleMode = ScheduleMode.LAYERS
+    unfolding: KernelUnfolding = KernelUnfolding.AUTO
 
     def passes(self) -> str:
         """The pass pipeline in text form."""
@@ -65,7 +66,8 @@ class CompileOptions:
         plain: dict[str, Any] = json.loads(text)
         shapes = {name: tuple(shape) for name, shape in plain.pop("input_shapes").items()}
         adc, mode = AdcPolicy(plain.pop("adc")), ScheduleMode(plain.pop("schedule"))
-        return cls(**plain, adc=adc, input_shapes=shapes, schedule=mode)
+        unfolding = KernelUnfolding(plain.pop("unfolding"))
+        return cls(**plain, adc=adc, input_shapes=shapes, schedule=mode, unfolding=unfolding)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .emit import emit, emit_with_probes
-from .ordering import order_instructions
+from .ordering import order_instructions, played_cycles
 from .probe import ValueProbe
 
-__all__ = ["ValueProbe", "emit", "emit_with_probes", "order_instructions"]
+__all__ = ["ValueProbe", "emit", "emit_with_probes", "order_instructions", "played_cycles"]

@@ -195,7 +195,7 @@ def place(
 
     None where no chip is large enough.
     """
-    tile_options = TileOptions(options.adc)
+    tile_options = TileOptions(options.adc, unfolding=options.unfolding)
     try:
         return map_for(graph, target, tile_options, options.schedule, _remembered)
     except CapacityError as error:

@@ -43,7 +43,7 @@ def command(model: str, strict: bool, read_weights: bool, as_json: bool, **flags
     depends, are assumed. Exit code 0: it can be compiled. Exit code 1: it cannot.
     """
     from ..check import check_model
-    from ..mapping import AdcPolicy
+    from ..mapping import AdcPolicy, KernelUnfolding
     from ..options import CompileOptions
     from ..schedule import ScheduleMode
     from .chip import load_chip
@@ -53,6 +53,7 @@ def command(model: str, strict: bool, read_weights: bool, as_json: bool, **flags
         activation_bits=flags["activation_bits"],
         adc=AdcPolicy(flags["adc"]),
         schedule=ScheduleMode(flags["schedule"]),
+        unfolding=KernelUnfolding(flags["unfolding"]),
         dims=read_dims(flags["dim"]),
         input_shapes=read_shapes(flags["input_shapes"]),
     )

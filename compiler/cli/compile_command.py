@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from dataclasses import asdict
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,6 +107,7 @@ def render(figures: Report) -> str:
         (
             shorten(layer.layer),
             layer.weights,
+            _unfolding(layer.windows),
             layer.arrays,
             f"{layer.utilization:.1%}",
             layer.row_blocks,
@@ -116,8 +118,8 @@ def render(figures: Report) -> str:
         )
         for layer in figures.layers
     ]
-    header = ["layer", "weights", "arrays", "used", "row blocks", "slices", "adc", "lossless"]
-    header.append("cores")
+    header = ["layer", "weights", "unfolding", "arrays", "used", "row blocks", "slices", "adc"]
+    header += ["lossless", "cores"]
     totals: tuple[tuple[str, str | int], ...] = (
         ("target", figures.target),
         ("calibration", brief(figures.calibration)),
@@ -132,6 +134,13 @@ def render(figures: Report) -> str:
     )
     parts = [table(header, rows), *_host(figures.host), facts([*totals, *_bounds(figures)])]
     return "\n\n".join(parts)
+
+
+def _unfolding(windows: tuple[int, ...]) -> str:
+    """How a kernel lies on the cells: one window at a time, or several rows and columns of them."""
+    if not windows:
+        return "-"
+    return "im2col" if prod(windows) == 1 else f"{'x'.join(map(str, windows))} windows"
 
 
 def _bounds(figures: Report) -> list[tuple[str, str]]:
@@ -188,7 +197,7 @@ def _host(share: HostShare) -> Iterator[str]:
 
 
 def _options(flags: dict[str, Any]) -> CompileOptions:
-    from ..mapping import AdcPolicy
+    from ..mapping import AdcPolicy, KernelUnfolding
     from ..options import CompileOptions
     from ..schedule import ScheduleMode
 
@@ -200,6 +209,7 @@ def _options(flags: dict[str, Any]) -> CompileOptions:
         method=flags["calibration_method"],
         adc=AdcPolicy(flags["adc"]),
         schedule=ScheduleMode(flags["schedule"]),
+        unfolding=KernelUnfolding(flags["unfolding"]),
         dims=read_dims(flags["dim"]),
         input_shapes=read_shapes(flags["input_shapes"]),
         seed=flags["seed"],

@@ -110,6 +110,13 @@ _MODEL_OPTIONS = (
         help="How ADC ranges are chosen.",
     ),
     click.option(
+        "--unfolding",
+        type=click.Choice(["auto", "im2col"]),
+        default="auto",
+        show_default=True,
+        help="Several windows of a convolution at once where that pays, or always one.",
+    ),
+    click.option(
         "--schedule",
         type=click.Choice(["latency", "throughput", "layer-by-layer"]),
         default="layer-by-layer",

@@ -12,12 +12,13 @@ from .plan import MatrixPlan, Shard
 
 if TYPE_CHECKING:
     from ..ir.ops.tiled import shard_weights
-    from .options import AdcPolicy, TileOptions
+    from .options import AdcPolicy, KernelUnfolding, TileOptions
     from .tiled_graph import LayerSummary, TiledGraph, summary
     from .tiling import tile
 
 __all__ = [
     "AdcPolicy",
+    "KernelUnfolding",
     "LayerSummary",
     "MatrixPlan",
     "Shard",
@@ -30,6 +31,7 @@ __all__ = [
 
 _HOMES = {
     "AdcPolicy": ".options",
+    "KernelUnfolding": ".options",
     "LayerSummary": ".tiled_graph",
     "TileOptions": ".options",
     "TiledGraph": ".tiled_graph",

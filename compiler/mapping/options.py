@@ -20,12 +20,24 @@ class AdcPolicy(StrEnum):
     COVERING = "covering"
 
 
+class KernelUnfolding(StrEnum):
+    """How many windows of a convolution are computed at once.
+
+    `auto` chooses parallel windows for each convolution by what they cost; `im2col` has one window
+    at a time everywhere.
+    """
+
+    AUTO = "auto"
+    IM2COL = "im2col"
+
+
 @dataclass(frozen=True)
 class TileOptions:
     """`spread` is the largest number of products with weights on one core; 0 is no limit."""
 
     adc: AdcPolicy = AdcPolicy.LOSSLESS
     spread: int = 0
+    unfolding: KernelUnfolding = KernelUnfolding.AUTO
 
     def __post_init__(self) -> None:
         """Raise `ValueError` for a negative spread."""

@@ -146,7 +146,7 @@ class Cutter:
         Rectangles that share an array are driven one after the other.
         """
         taps = prod(self.weight.shape[2:]) if isinstance(self.product, QConv) else 1
-        width = max(1, self.target.array.cols // self._cells_per_weight())
+        width = max(1, self.target.array.cols // self.cells_per_weight())
         found = []
         for q, p in _divisions(span, least, 2 * least):
             rows, cols = taps * -(-(span.c1 - span.c0) // q), -(-(span.n1 - span.n0) // p)
@@ -178,9 +178,10 @@ class Cutter:
         blocks, each = -(-outputs // span.block_cols), channels * span.block_cols // outputs
         last = (channels - (blocks - 1) * each) * (outputs - (blocks - 1) * span.block_cols)
         weights = taps * ((blocks - 1) * each * span.block_cols + last)
-        return weights * self._cells_per_weight() * (2 if is_stacked(self.target) else 1)
+        return weights * self.cells_per_weight() * (2 if is_stacked(self.target) else 1)
 
-    def _cells_per_weight(self) -> int:
+    def cells_per_weight(self) -> int:
+        """Cells of one row that a weight takes."""
         array = self.target.array
         bits = _bits(self.node.operands[1].type.quant)
         code = choose_code(array.encoding, array.cell_bits, bits, thinned(self.weight))
@@ -202,7 +203,7 @@ class Cutter:
             return 1
         array = self.target.array
         rows = prod(self.weight.shape[2:]) * channels // groups
-        cols = self._cells_per_weight() * outputs // groups
+        cols = self.cells_per_weight() * outputs // groups
         return max(1, min(logical_rows(self.target) // rows, array.cols // cols, groups))
 
 

@@ -247,9 +247,21 @@ def choose_shares(demands: Sequence[Demand], room: Room, fill: int = 0) -> Mappi
     Nothing where the room is too little for one replica of each.
     """
     tables = [demand.table(room, fill) for demand in demands]
+    time = least_time(tables, room, fill)
+    if time is None:
+        return {}
+    picked = [table.pick(max(time, table.fastest), room) for table in tables]
+    return {
+        demand.name: replace(share, load=demand.time(share))
+        for demand, share in zip(demands, picked, strict=True)
+    }
+
+
+def least_time(tables: Sequence[Table], room: Room, fill: int) -> float | None:
+    """The least time of the slowest product; None where there is too little room for all."""
     cores = room.cores * room.part
     if _cores(tables, inf, room) > cores:
-        return {}
+        return None
     fastest = [table.fastest for table in tables]
     low = high = min(fastest, default=0.0) if fill else max(fastest, default=0.0)
     while _cores(tables, high, room) > cores:
@@ -258,11 +270,7 @@ def choose_shares(demands: Sequence[Demand], room: Room, fill: int = 0) -> Mappi
         middle = (low + high) / 2
         fits = _cores(tables, middle, room) <= cores
         low, high = (low, middle) if fits else (middle, high)
-    picked = [table.pick(max(high, table.fastest), room) for table in tables]
-    return {
-        demand.name: replace(share, load=demand.time(share))
-        for demand, share in zip(demands, picked, strict=True)
-    }
+    return high
 
 
 def _cores(tables: Sequence[Table], time: float, room: Room) -> float:

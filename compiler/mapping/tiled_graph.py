@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from imcc.isa.target import Target
 from ..errors import VerificationError
 from ..ir.graph import Graph, Node
 from ..ir.ops.host import Host
+from ..ir.ops.parallel_windows import QParallelConv
 from ..ir.ops.quantized import QConv
 from ..ir.ops.tiled import Tiled, shard_weights
 from ..ir.types import TensorType
@@ -75,6 +77,11 @@ class TiledGraph:
     def stage_count(self) -> int:
         """How many stages there are."""
         return 1 + max(self.stages.values(), default=0)
+
+    @property
+    def has_parallel_windows(self) -> bool:
+        """Whether any convolution computes several windows at once."""
+        return any(isinstance(op.product, QParallelConv) for _, op in self.products())
 
     def plans(self, node: Node) -> tuple[MatrixPlan, ...]:
         """The plans of all groups that hold a product."""
@@ -147,6 +154,8 @@ def _plan_problems(node: Node, op: Tiled, plan: MatrixPlan, target: Target) -> I
         yield from _channel_problems(op, node.operands[1].type, shards)
     if edge != outputs:
         yield f"shards end at output {edge} of {outputs}"
+    if isinstance(op.product, QParallelConv) and len(plan.blocks()) > 1:
+        yield "the outputs of its parallel windows are in several blocks"
     if plan.home not in plan.cores():
         yield f"its home, core {plan.home}, holds none of it"
     for shard in plan.shards:
@@ -245,11 +254,13 @@ class LayerSummary:
 
     `arrays` counts arrays with at least one of its cells, `cells` its cells; `utilization` is
     the share of these arrays' cells that it fills. `row_blocks`, `slices` and `adc_steps` are
-    those of the shard with the most row blocks.
+    those of the shard with the most row blocks. `windows` of a convolution are computed at once,
+    along each spatial axis; it is empty for a matrix product.
     """
 
     label: str
     weights: int
+    windows: tuple[int, ...]
     cores: int
     shards: int
     arrays: int
@@ -276,7 +287,8 @@ def _summarize(tiled: TiledGraph, node: Node, op: Tiled) -> LayerSummary:
     widest = max(shards, key=_row_blocks).matrix
     return LayerSummary(
         label=node.label,
-        weights=weight.size,
+        weights=_weights(op, node.operands[1].type),
+        windows=_windows(op),
         cores=len({shard.core for shard in shards}),
         shards=len(shards),
         arrays=arrays,
@@ -288,6 +300,23 @@ def _summarize(tiled: TiledGraph, node: Node, op: Tiled) -> LayerSummary:
         adc_steps=tuple(adc.step for adc in widest.adcs),
         lossless=all(_is_lossless(s, shard_weights(op.product, weight, s)) for s in shards),
     )
+
+
+def _weights(op: Tiled, weight: TensorType) -> int:
+    """Weights of a product, without the copies and zeros of parallel windows."""
+    if not isinstance(op.product, QParallelConv):
+        return weight.size
+    outputs = weight.shape[0] // prod(op.product.parallel)
+    return outputs * weight.shape[1] * prod(op.product.kernel(weight))
+
+
+def _windows(op: Tiled) -> tuple[int, ...]:
+    match op.product:
+        case QParallelConv():
+            return op.product.parallel
+        case QConv():
+            return (1,) * len(op.product.strides)
+    return ()
 
 
 def _is_lossless(shard: Shard, weights: BlockWeights) -> bool:

@@ -136,14 +136,20 @@ def _taken(shapes: Sequence[Shape], target: Target) -> Counter[int]:
 
 def _cutters(graph: Graph, target: Target, options: TileOptions) -> dict[str, Cutter]:
     """How each product is cut, by the name of its result."""
-    found = {}
-    for node in graph.nodes:
-        if not isinstance(node.op, QConv | QMatMul):
-            continue
-        weight = graph.constant(node.operands[1])
-        if weight is None:
-            raise UnsupportedError(
-                f"{node.label}: its weights are computed; arrays hold constant weights only"
-            )
-        found[node.result.name] = Cutter(node, node.op, weight, target, options.adc)
-    return found
+    cutters = (cutter_of(graph, node, target, options) for node in graph.nodes)
+    return {cutter.node.result.name: cutter for cutter in cutters if cutter is not None}
+
+
+def cutter_of(graph: Graph, node: Node, target: Target, options: TileOptions) -> Cutter | None:
+    """How a product is cut; None for other operations.
+
+    Raises `UnsupportedError` where its weights are not constant.
+    """
+    if not isinstance(node.op, QConv | QMatMul):
+        return None
+    weight = graph.constant(node.operands[1])
+    if weight is None:
+        raise UnsupportedError(
+            f"{node.label}: its weights are computed; arrays hold constant weights only"
+        )
+    return Cutter(node, node.op, weight, target, options.adc)

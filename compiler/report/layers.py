@@ -18,11 +18,13 @@ class LayerRow:
     """One matrix product on the chip.
 
     `utilization` is the share of cells used in the arrays that it touches, `adc` the ADC's bits
-    and step (``digital`` where columns are summed exactly).
+    and step (``digital`` where columns are summed exactly). `windows` of a convolution are computed
+    at once, along each spatial axis; it is empty for a matrix product.
     """
 
     layer: str
     weights: int
+    windows: tuple[int, ...]
     arrays: int
     utilization: float
     row_blocks: int
@@ -94,6 +96,7 @@ def _row(layer: LayerSummary) -> LayerRow:
     return LayerRow(
         layer=layer.label,
         weights=layer.weights,
+        windows=layer.windows,
         arrays=layer.arrays,
         utilization=round(layer.utilization, 6),
         row_blocks=layer.row_blocks,

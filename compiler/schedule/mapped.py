@@ -8,11 +8,12 @@ from imcc.isa import Target
 
 from ..errors import CapacityError
 from ..ir.graph import Graph
-from ..mapping.options import TileOptions
+from ..mapping.options import KernelUnfolding, TileOptions
 from ..mapping.oversize import cut_to_chip
 from ..mapping.placer import Fits
 from ..mapping.tiled_graph import TiledGraph
 from ..mapping.tiling import tile
+from ..mapping.unfold import unfold
 from .options import ScheduleMode
 from .schedule import memory_check
 from .sharing import sharing
@@ -27,8 +28,40 @@ def map_for(
 ) -> TiledGraph:
     """Place a quantized graph for a schedule; products larger than the chip are cut.
 
+    Convolutions have parallel windows where these pay and all products fit the chip together.
     `remembered` may wrap the test whether operations fit local memory. Raises as `tile` does.
     """
+    if options.unfolding is KernelUnfolding.AUTO:
+        unfolded = unfold(graph, target, options, sharing(mode, target))
+        tiled = None if unfolded is graph else _at_once(unfolded, target, options, mode, remembered)
+        if tiled is not None:
+            return tiled
+    return _placed(graph, target, options, mode, remembered)
+
+
+def _at_once(
+    graph: Graph,
+    target: Target,
+    options: TileOptions,
+    mode: ScheduleMode,
+    remembered: Callable[[Fits], Fits],
+) -> TiledGraph | None:
+    """Everything on the chip together; None where it does not fit."""
+    fits = remembered(memory_check(graph, target, mode))
+    try:
+        tiled = tile(graph, target, options, fits, sharing(mode, target))
+    except CapacityError:
+        return None
+    return tiled if tiled.stage_count == 1 else None
+
+
+def _placed(
+    graph: Graph,
+    target: Target,
+    options: TileOptions,
+    mode: ScheduleMode,
+    remembered: Callable[[Fits], Fits],
+) -> TiledGraph:
     while True:
         fits = remembered(memory_check(graph, target, mode))
         try:

@@ -18,6 +18,7 @@ from typing import TypeVar
 from ..ir.graph import Node, Value
 from ..ir.op import Op
 from ..ir.ops.indexing import Gather
+from ..ir.ops.parallel_windows import QParallelConv
 from ..ir.ops.pooling import MaxPool
 from ..ir.ops.quantized import QAdd, QConcat, QConv, QMatMul, QMul, QSoftmax, QUnary
 from ..ir.ops.quantized_divide import QDiv
@@ -30,7 +31,7 @@ from ..ir.ops.rows import Span
 from ..ir.ops.shape import Expand, Pad, Reshape, Slice, Transpose
 from ..ir.ops.tiled import Tiled
 from .parts import COLUMNS
-from .window import product_of, window_of
+from .window import product_of, window_of, windows_along
 
 Need = Mapping[int, Span]
 """What is needed of an operand along some axes; along the others all is."""
@@ -95,9 +96,9 @@ def has_strips(node: Node, axis: int) -> bool:
     return axis + 1 == COLUMNS == node.result.type.rank - 1 and rule.strips(node)
 
 
-def strips_of(columns: int, most: int) -> tuple[Span, ...]:
-    """At most so many strips of columns, of equal width but the last."""
-    return runs(columns, most)
+def strips_of(columns: int, most: int, grain: int = 1) -> tuple[Span, ...]:
+    """At most so many strips of columns, of equal width (of whole `grain`) but the last."""
+    return runs(columns, most, grain)
 
 
 def runs_behind(
@@ -189,6 +190,7 @@ def _pads(op: Op) -> tuple[int, ...]:
     return op.pads
 
 
+@_cut(_spatial, QParallelConv, grain=windows_along, strips=_columns_meet_input)
 @_cut(_spatial, QConv, MaxPool, QAveragePool, strips=_columns_meet_input)
 def _windows(node: Node, axis: int, span: Span) -> Part:
     """The rows under the windows; padding stays where windows reach over the edge."""

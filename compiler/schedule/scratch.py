@@ -13,6 +13,7 @@ from math import prod
 from ..ir.graph import Graph, Node
 from ..ir.ops.embedding import QEmbedding
 from ..ir.ops.indexing import Gather
+from ..ir.ops.parallel_windows import QParallelConv
 from ..ir.ops.partial_sums import RequantizeSums
 from ..ir.ops.pooling import MaxPool
 from ..ir.ops.quantized import (
@@ -31,7 +32,7 @@ from ..ir.ops.quantized_pooling import QAveragePool, QGlobalAveragePool
 from ..ir.ops.quantized_reduce import QReduceSum
 from ..ir.ops.quantized_select import QExtreme, QSelect
 from ..ir.ops.tiled import Tiled
-from .window import product_of, window_of
+from .window import product_of, window_counts, window_of, windows_at_once
 
 ALIGNMENT = 64
 MOST_CHUNKS = 8  # of a row of windows
@@ -76,8 +77,9 @@ def least_columns(columns: int) -> int:
 
 def columns_of(node: Node) -> int:
     """Windows in a row that a band can have some of; 1 where it takes whole rows."""
-    shape = node.results[0].type.shape
-    return shape[3] if isinstance(node.op, Tiled) and row_axis(node) == 2 and len(shape) == 4 else 1
+    rank = node.results[0].type.rank
+    cut = isinstance(node.op, Tiled) and row_axis(node) == 2 and rank == 4
+    return window_counts(node)[1] if cut else 1
 
 
 def row_axis(node: Node) -> int | None:
@@ -104,8 +106,10 @@ def _longest_axis(shape: tuple[int, ...], normalized: tuple[int, ...]) -> int | 
 
 
 def rows_of(node: Node) -> int:
-    """Number of rows that bands are cut from."""
+    """Number of rows that bands are cut from; rows of parallel windows count once."""
     axis = row_axis(node)
+    if isinstance(product_of(node.op), QParallelConv):
+        return window_counts(node)[0]
     return 1 if axis is None else node.result.type.shape[axis]
 
 
@@ -126,7 +130,7 @@ def windows_per_row(node: Node) -> int:
         case QMatMul():
             return prod(shape[2:-1])
         case _:
-            return prod(shape[3:])
+            return prod(window_counts(node)[1:])
 
 
 def requests(graph: Graph, node: Node, core: int, whole: str) -> tuple[Request, ...]:
@@ -208,8 +212,8 @@ def _accumulators(node: Node, core: int) -> Request:
 
 
 def _channels(node: Node) -> int:
-    shape = node.result.type.shape
-    return shape[-1] if isinstance(product_of(node.op), QMatMul) else shape[1]
+    """Outputs of a product for one input vector."""
+    return node.operands[1].type.shape[1 if isinstance(product_of(node.op), QMatMul) else 0]
 
 
 def _pooling_requests(node: Node, core: int) -> tuple[Request, ...]:
@@ -230,10 +234,10 @@ def _tiled_requests(node: Node, op: Tiled, whole: str) -> tuple[Request, ...]:
         return Request(name, core, 0, per_row, columns=columns)
 
     for (n0, n1), shards in op.plan.blocks():
-        outputs = n1 - n0
+        outputs, channels = n1 - n0, (n1 - n0) // prod(windows_at_once(node))
         reducer = shards[0].core
         asked += (
-            Request(f"{kind}{n0}", reducer, outputs * WORD, content=f"{whole} {kind}{n0}")
+            Request(f"{kind}{n0}", reducer, channels * WORD, content=f"{whole} {kind}{n0}")
             for kind in ("bias", "scale")
         )
         for core in dict.fromkeys(shard.core for shard in shards):

@@ -13,7 +13,7 @@ from .jobs import vector_time
 from .options import ScheduleMode
 from .room import row_axes
 from .row_ranges import has_strips
-from .scratch import windows_per_row
+from .scratch import rows_of, windows_per_row
 
 _FILL = {ScheduleMode.LATENCY: 2, ScheduleMode.THROUGHPUT: 0}
 
@@ -37,7 +37,7 @@ def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
 
 def _demand(node: Node, footprint: Footprint, axis: int | None, target: Target) -> Demand:
     result = node.result
-    rows = 1 if axis is None else result.type.shape[axis]
+    rows = 1 if axis is None else rows_of(node)
     windows, work = windows_per_row(node), vector_time(node, result.type.size, target)
     columns = axis is not None and has_strips(node, axis)
     return Demand(result.name, footprint, rows, windows, work, columns)

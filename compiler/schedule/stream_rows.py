@@ -33,6 +33,7 @@ from .parts import COLUMNS, Parts, full_box, shifted, starts, volume
 from .row_ranges import Need, has_strips, part_of, row_axis, runs, runs_behind, runs_of, strips_of
 from .running import Running, running
 from .streamed import Block, Streamed
+from .window import windows_at_once
 
 Piece = tuple[Value, Box, tuple[int, ...]]  # of a value a box, and where it goes
 
@@ -191,7 +192,7 @@ class RowSplitter:
         columns = node.result.type.shape[COLUMNS]
         if isinstance(node.op, Tiled):
             count = self._strip_count(node, axis)
-            return strips_of(columns, count) if count > 1 else None
+            return strips_of(columns, count, windows_at_once(node)[-1]) if count > 1 else None
         for operand in node.operands:
             parts = self._parts.get(operand.name)
             if parts is not None and parts.strips:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..ir.graph import Node
 from ..ir.op import Op
+from ..ir.ops.parallel_windows import QParallelConv, counted
 from ..ir.ops.pooling import MaxPool
 from ..ir.ops.quantized import QConv
 from ..ir.ops.quantized_pooling import QAveragePool
@@ -73,11 +74,15 @@ def product_of(op: Op) -> Op:
 
 
 def window_of(node: Node) -> Window | None:
-    """The window of a convolution or pooling node; None for other operators."""
+    """The window of a convolution or pooling node; None for other operators.
+
+    A convolution with parallel windows has the window of one output here.
+    """
     op = product_of(node.op)
     match op:
         case QConv(strides, pads, dilations):
-            kernel = node.operands[1].type.shape[2:]
+            weights = node.operands[1].type
+            kernel = op.kernel(weights) if isinstance(op, QParallelConv) else weights.shape[2:]
             return Window(kernel, strides, dilations, pads[: len(kernel)])
         case MaxPool(kernel, strides, pads, dilations):
             return Window(kernel, strides, dilations, pads[: len(kernel)])
@@ -86,13 +91,39 @@ def window_of(node: Node) -> Window | None:
     return None
 
 
+def driven_window_of(node: Node) -> Window | None:
+    """What `window_of` gives, of parallel windows the whole one that is driven at a time."""
+    window, op = window_of(node), product_of(node.op)
+    if window is None or not isinstance(op, QParallelConv):
+        return window
+    return replace(window, kernel=node.operands[1].type.shape[2:], strides=op.steps)
+
+
+def windows_at_once(node: Node) -> tuple[int, ...]:
+    """How many neighbouring windows are computed at a time along each spatial axis."""
+    op = product_of(node.op)
+    if isinstance(op, QParallelConv):
+        return op.parallel
+    return (1,) * (node.result.type.rank - 2)
+
+
+def windows_along(node: Node, axis: int) -> int:
+    """How many neighbouring windows are computed at a time along an axis of the result."""
+    return windows_at_once(node)[axis - 2]
+
+
+def window_counts(node: Node) -> tuple[int, ...]:
+    """Windows along each spatial axis; parallel ones count once."""
+    return counted(node.result.type.shape[2:], windows_at_once(node))
+
+
 def border_of(node: Node, operand: int) -> Border:
     """The border that `node` reads around its operand."""
     type_ = node.operands[operand].type
-    window = window_of(node)
+    window = driven_window_of(node)
     if window is None or operand != 0:
         return no_border(type_.rank)
-    reach = _reach(window, node.result.type.shape[2:])
+    reach = _reach(window, window_counts(node))
     after = tuple(
         max(0, last - begin - extent)
         for last, begin, extent in zip(reach, window.before, type_.shape[2:], strict=True)

@@ -20,8 +20,8 @@ class ProductCost:
     `array_steps` are the reads of arrays, `row_steps` the rows
     driven, `shift_adds` the column sums added digitally, `conversions` those of them that came
     through a converter, all as the first copy has them. `macs` counts weights on cells, each once
-    whatever its slices; zeros between the groups of a grouped convolution count where they have
-    cells.
+    whatever its slices; zeros between the groups of a grouped convolution, and beside the kernels
+    of parallel windows, count where they have cells.
     """
 
     nanoseconds: float

@@ -15,6 +15,7 @@ from support.timed_program import dense, program, stream
 from support.topologies import topology
 
 from imcc.compiler.driver import compile_model
+from imcc.compiler.mapping import KernelUnfolding
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import ScheduleMode
 from imcc.isa import Instruction, Matrix, load_target
@@ -266,7 +267,7 @@ def test_a_compiled_network_reads_the_crossbars_that_pimcomp_reads(
     Of ResNet-18 the last layers take more than a core; split by outputs, their row blocks start
     on several cores.
     """
-    options = CompileOptions(schedule=ScheduleMode.LATENCY)
+    options = CompileOptions(schedule=ScheduleMode.LATENCY, unfolding=KernelUnfolding.IM2COL)
     data = topology(network).SerializeToString()
     found = evaluate(compile_model(data, CHIP, options, "random").program, inputs=1)
     assert found.array_reads == array_reads

@@ -1,7 +1,7 @@
-"""The order of instructions on each core, from a play of the whole chip (`order_instructions`)."""
+"""The order of instructions on each core, from a play of the whole chip, and how long that is."""
 
 from __future__ import annotations
 
-from .reorder import order_instructions
+from .reorder import order_instructions, played_cycles
 
-__all__ = ["order_instructions"]
+__all__ = ["order_instructions", "played_cycles"]

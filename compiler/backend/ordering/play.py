@@ -34,12 +34,21 @@ class _Turns(NamedTuple):
 
 def beginnings(jobs: Iterable[Job], target: Target) -> dict[int, list[int]]:
     """For each core the indices of its items in the order in which they begin."""
+    return _played(jobs, target).order
+
+
+def duration(jobs: Iterable[Job], target: Target) -> int:
+    """Cycles from the first beginning to the last end."""
+    return _played(jobs, target).end
+
+
+def _played(jobs: Iterable[Job], target: Target) -> _Play:
     play = _Play(target)
     for job in jobs:
         if not job.waits:
             play.call(0, job)
     play.run()
-    return play.order
+    return play
 
 
 class _Resources:
@@ -96,6 +105,7 @@ class _Play:
 
     def __init__(self, target: Target) -> None:
         self.order: dict[int, list[int]] = defaultdict(list)
+        self.end = 0
         self._resources = _Resources(target)
         self._memory_free = 0
         self._waiting: dict[int, list[tuple[int, int, Job]]] = defaultdict(list)
@@ -150,6 +160,7 @@ class _Play:
             self.order[core].append(index)
             if item.cost is not None:
                 end = max(end, self._pass(core, item.cost, start))
+        self.end = max(self.end, end)
         free = self._resources.free
         for resource in job.holds:
             free[resource] = end

@@ -13,7 +13,7 @@ from ..code import CoreCode
 from ..probe import ValueProbe
 from .items import CoreItems, items_by_core
 from .jobs import jobs
-from .play import beginnings
+from .play import beginnings, duration
 
 
 def order_instructions(
@@ -37,6 +37,11 @@ def order_instructions(
         origins=tuple(o for core, writer in written.items() for o in writer.origins(core)),
     )
     return ordered, tuple(_moved(probes, cores, written))
+
+
+def played_cycles(program: Program) -> int:
+    """Cycles of one input, were the operations of each core in the best order for it."""
+    return duration(jobs(items_by_core(program, ())), program.target)
 
 
 @dataclass

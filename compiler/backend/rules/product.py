@@ -8,9 +8,10 @@ meet in order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,13 +20,14 @@ from imcc.isa import ElementType, Instruction, Space, StreamState
 from imcc.isa.instructions import Accumulate, Mvm, Recv, Requant, Send
 
 from ...ir.graph import Node
+from ...ir.ops.parallel_windows import QParallelConv
 from ...ir.ops.quantized import QConv, QMatMul
 from ...ir.ops.tiled import Tiled
 from ...mapping.plan import Shard
 from ...schedule.layout import ELEMENTS
 from ...schedule.scratch import row_axis, rows_of, windows_per_row
 from ...schedule.task import Task
-from ...schedule.window import product_of, window_of
+from ...schedule.window import driven_window_of, product_of, window_counts, windows_at_once
 from ..emitter import Emitter, emits, local_vector, output_stage
 from ..scale_words import scale_words
 from ..view import Axis, View, compact, stream
@@ -33,9 +35,10 @@ from ..view import Axis, View, compact, stream
 
 @dataclass(frozen=True)
 class Band:
-    """`count` bands of `rows` rows each, the first beginning at row `start`.
+    """`count` bands of `rows` rows of windows each, the first beginning at row `start`.
 
-    A band has all columns of its rows, or `columns` of them from `column` on.
+    A band has all columns of its rows, or `columns` of them from `column` on. Rows and columns
+    are those of parallel windows.
     """
 
     start: int
@@ -79,8 +82,9 @@ def emit_product(emitter: Emitter, task: Task) -> None:
     bias, words = emitter.remembered(task.node, _parameters)
     for (n0, n1), shards in op.plan.blocks():
         block = Block(task, n0, n1, shards)
-        emitter.parameter(task, f"bias{n0}", block.reducer, bias[n0:n1])
-        emitter.parameter(task, f"scale{n0}", block.reducer, words[n0:n1])
+        end = n0 + (n1 - n0) // prod(windows_at_once(task.node))  # all windows have the same
+        emitter.parameter(task, f"bias{n0}", block.reducer, bias[n0:end])
+        emitter.parameter(task, f"scale{n0}", block.reducer, words[n0:end])
         for band in _bands(task):
             _emit_band(emitter, block, band, inputs)
 
@@ -90,7 +94,7 @@ def _bands(task: Task) -> Iterator[Band]:
     if not task.columns:
         yield from bands(rows, task.band)
         return
-    columns = task.node.result.type.shape[3]
+    columns = window_counts(task.node)[1]
     for column in range(0, columns, task.columns):
         yield Band(0, 1, rows, column, min(task.columns, columns - column))
 
@@ -168,12 +172,13 @@ def _finish(streams: _Streams, block: Block) -> list[tuple[int, Instruction]]:
     emitter.core(reducer).stage(output_stage(op.product.requant))
     total, (bias, scale) = streams.accumulators("acc", reducer), streams.parameters()
     doubled = [(reducer, Accumulate(total, total, total))] * op.product.shift
+    kept = streams.kept("acc", reducer)
     if reducer == task.core:
-        return [*doubled, (reducer, Requant(streams.result(), total, bias, scale))]
+        return [*doubled, (reducer, Requant(streams.result(), kept, bias, scale))]
     codes = streams.codes()
     return [
         *doubled,
-        (reducer, Requant(codes, total, bias, scale)),
+        (reducer, Requant(codes, kept, bias, scale)),
         (reducer, Send(codes, task.core, 0)),
         (task.core, Recv(streams.result(), reducer, 0)),
     ]
@@ -187,7 +192,10 @@ class _Streams:
         self.steps: dict[int, dict[int, int]] = {core: {} for core in block.cores}
         self._block = block
         self._band = band
+        self._at_once = windows_at_once(block.task.node)
         self._windows = band.rows * (band.columns or windows_per_row(block.task.node))
+        self._outputs = (block.n1 - block.n0) // prod(self._at_once)
+        self._pixels = band.rows * _pixels_of_row(block.task.node, band)
 
     def source(self, view: View, shard: Shard) -> tuple[int, int]:
         """Register of the input vectors of a shard, and the number of axes in one vector."""
@@ -213,16 +221,27 @@ class _Streams:
         address = self._block.address(name, core)
         return self._register(core, local_vector(ElementType.I32, address, self._elements))
 
+    def kept(self, name: str, core: int) -> int:
+        """The accumulators without those of windows beyond the edge of the result."""
+        rows, word = self._band.rows, ElementType.I32.size
+        each, kept = self._elements // rows, self._pixels * self._outputs // rows
+        if each == kept:
+            return self.accumulators(name, core)
+        axes = ((rows, each * word), (kept, word))
+        address = self._block.address(name, core)
+        return self._register(core, stream(Space.LOCAL, ElementType.I32, address, axes))
+
     def codes(self) -> int:
         """Register of the reducer's codes on their way home."""
-        core, address = self._block.reducer, self._block.address("codes", self._block.reducer)
+        core, count = self._block.reducer, self._pixels * self._outputs
         element = ELEMENTS[self._block.task.node.result.type.dtype]
-        return self._register(core, local_vector(element, address, self._elements))
+        address = self._block.address("codes", core)
+        return self._register(core, local_vector(element, address, count))
 
     def parameters(self) -> tuple[int, int]:
-        """Registers of bias and scale words, repeated for every window."""
-        core, outputs = self._block.reducer, self._block.n1 - self._block.n0
-        axes = ((self._windows, 0), (outputs, ElementType.I32.size))
+        """Registers of bias and scale words, repeated for every element of the result."""
+        core = self._block.reducer
+        axes = ((self._pixels, 0), (self._outputs, ElementType.I32.size))
         bias, scale = (self._block.address(name, core) for name in ("bias", "scale"))
         return (
             self._register(core, stream(Space.LOCAL, ElementType.I32, bias, axes)),
@@ -235,14 +254,18 @@ class _Streams:
         node, core = block.task.node, block.task.core
         view = self.emitter.view(node.result, core)
         channels = channel_axis(node)
-        view = view.narrow(channels, block.n0, block.n1 - block.n0)
+        view = view.narrow(channels, block.n0, self._outputs)
         rows, step = row_axis(node), 0
         if rows is not None:
-            step = band.rows * view.strides[rows]
-            view = view.narrow(rows, band.start, band.rows)
+            high = self._at_once[0] if self._at_once else 1
+            step = band.rows * high * view.strides[rows]
+            view = view.narrow(rows, band.start * high, band.rows * high)
         if band.columns:
-            view = view.narrow(3, band.column, band.columns)
+            columns = self._pixels // self._at_once[0]
+            view = view.narrow(3, band.column * self._at_once[1], columns)
         others = [axis for axis in range(1, len(view.shape)) if axis != channels]
+        if prod(self._at_once[:-1]) > 1:
+            view, others = _by_windows(view, self._at_once)
         return self._moving(core, view.stream([*others, channels]), step)
 
     @property
@@ -258,6 +281,24 @@ class _Streams:
         return register
 
 
+def _pixels_of_row(node: Node, band: Band) -> int:
+    """Elements of a channel of the result that a row of windows of a band makes."""
+    at_once, shape = windows_at_once(node), node.result.type.shape
+    windows = band.columns or windows_per_row(node)
+    if len(shape) != 4 or not isinstance(product_of(node.op), QParallelConv):
+        return windows * prod(at_once)
+    return at_once[0] * min(windows * at_once[1], shape[3] - band.column * at_once[1])
+
+
+def _by_windows(view: View, at_once: Sequence[int]) -> tuple[View, list[int]]:
+    """A map with each spatial axis in two, and their order: parallel windows, windows in one."""
+    rank = len(at_once)
+    for axis in range(rank + 1, 1, -1):
+        count, several = view.shape[axis], at_once[axis - 2]
+        view = view.unfold(axis, (count // several, several), (several, 1))
+    return view, [*range(2, 2 + 2 * rank, 2), *range(3, 2 + 2 * rank, 2)]
+
+
 def channel_axis(node: Node) -> int:
     """The axis of input and result that a product's channels lie along."""
     return node.result.type.rank - 1 if isinstance(product_of(node.op), QMatMul) else 1
@@ -268,15 +309,13 @@ def _geometry(node: Node, view: View, channels: int) -> tuple[tuple[Axis, ...], 
 
     The channel comes last in a vector, but first where there are groups (`shard_weights`).
     """
-    window, channel = window_of(node), view.axes([channels])
+    window, channel = driven_window_of(node), view.axes([channels])
     if window is None:
         return view.axes(range(1, channels)), channel
     strides = view.strides[2:]
     windows = tuple(
         (count, step * stride)
-        for count, step, stride in zip(
-            node.result.type.shape[2:], window.strides, strides, strict=True
-        )
+        for count, step, stride in zip(window_counts(node), window.strides, strides, strict=True)
     )
     taps = tuple(
         (count, step * stride)

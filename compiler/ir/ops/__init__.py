@@ -23,6 +23,7 @@ from . import logic as logic
 from . import math as math
 from . import normalization as normalization
 from . import normalize as normalize
+from . import parallel_windows as parallel_windows
 from . import partial_sums as partial_sums
 from . import pooling as pooling
 from . import quant as quant

@@ -51,7 +51,7 @@ _SOFTMAX_BITS = 24
 _WEIGHT_BITS = {DType.I8: 8, DType.I16: 9}
 
 
-def _check_product(types: Sequence[TensorType], axis: int) -> None:
+def check_product(types: Sequence[TensorType], axis: int) -> None:
     """Operands x, w, bias of a product whose output channels are `axis` of w."""
     if len(types) != 3:
         raise OpError(f"{len(types)} operands; a quantized product takes x, w and bias")
@@ -95,13 +95,13 @@ class QConv(Op):
     requant: Requant
     shift: int = 0
 
-    def windows(self, weights: TensorType) -> Windows:
-        """The windows of a kernel of this type."""
+    def windows(self, weights: TensorType, spatial: Sequence[int]) -> Windows:
+        """The windows of a kernel of this type over an input of these spatial extents."""
         return Windows(weights.shape[2:], self.strides, self.pads, self.dilations)
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Codes ``[1, O, *positions]``."""
-        _check_product(operands, axis=0)
+        check_product(operands, axis=0)
         x, weights, _ = operands
         if x.rank != weights.rank or len(self.strides) != x.rank - 2:
             raise OpError(
@@ -111,7 +111,7 @@ class QConv(Op):
             raise OpError(
                 f"w is {weights.shape} with group {self.group}, but x has {x.shape[1]} channels"
             )
-        positions = self.windows(weights).output(x.shape[2:])
+        positions = self.windows(weights, x.shape[2:]).output(x.shape[2:])
         return (self.requant.type((x.shape[0], weights.shape[0], *positions)),)
 
     def accumulator_scale(self, types: Sequence[TensorType]) -> NDArray[np.float32]:
@@ -121,10 +121,14 @@ class QConv(Op):
     def evaluate(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> tuple[Array, ...]:
         """Exact accumulators, then the output stage."""
         x, weights, bias = inputs
-        windows = self.windows(types[1])
+        windows = self.windows(types[1], types[0].shape[2:])
         params = activation(types[0])
         acc = exact_product.convolve(x, params, weights, bias, windows, self.group, self.shift)
-        return (self.requantize(acc, types),)
+        return (self.in_place(self.requantize(acc, types), types),)
+
+    def in_place(self, codes: Array, types: Sequence[TensorType]) -> Array:
+        """The result of codes as the windows of the weights give them."""
+        return codes
 
     def requantize(self, acc: Array, types: Sequence[TensorType]) -> Array:
         """The output stage for accumulators ``[B, O, *positions]``, bias included."""
@@ -144,7 +148,7 @@ class QMatMul(Op):
 
     def infer(self, operands: Sequence[TensorType]) -> tuple[TensorType, ...]:
         """Codes ``[..., N]``."""
-        _check_product(operands, axis=1)
+        check_product(operands, axis=1)
         x, weights, _ = operands
         if weights.rank != 2 or not x.shape or x.shape[-1] != weights.shape[0]:
             raise OpError(f"x {x.shape} and w {weights.shape} cannot be multiplied")

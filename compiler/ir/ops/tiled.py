@@ -24,7 +24,6 @@ from ..op import Array, Op, Stage, op
 from ..sketch import thinned
 from ..types import TensorType
 from .quantized import QConv, QMatMul
-from .windows import Windows
 
 _SUMS = 1 << 20  # column sums held at once: 4 MiB
 _COLUMNS = 1 << 25  # input codes gathered at once: 32 MiB
@@ -53,11 +52,15 @@ class Tiled(Op):
         acc = self.accumulators(inputs, types)
         scale = self.product.accumulator_scale(types)
         if isinstance(self.product, QConv):
-            scale = scale.reshape(-1, *([1] * (acc.ndim - 2)))
+            codes = self.product.requant.apply(acc, scale.reshape(-1, *([1] * (acc.ndim - 2))))
+            return (self.product.in_place(codes, types),)
         return (self.product.requant.apply(acc, scale),)
 
     def accumulators(self, inputs: Sequence[Array], types: Sequence[TensorType]) -> Array:
-        """The int32 accumulators, shaped like the result, with bias and input zero point."""
+        """The int32 accumulators, with bias and input zero point.
+
+        They are shaped like the result; those of parallel windows as these come.
+        """
         x, w = inputs[:2]
         quant = types[0].quant
         zero = 0 if quant is None else quant.zero_point[0]
@@ -156,7 +159,7 @@ def _gather(
     product: QConv, x: Array, weight: TensorType, zero: int
 ) -> tuple[Array, tuple[int, ...]]:
     """Codes under each kernel tap, [taps, C, B * windows], and the shape (B, *output)."""
-    windows = Windows(weight.shape[2:], product.strides, product.pads, product.dilations)
+    windows = product.windows(weight, x.shape[2:])
     output = windows.output(x.shape[2:])
     padded = windows.padded(x, zero)
     gathered = np.empty((prod(windows.kernel), x.shape[1], len(x), prod(output)), np.uint8)

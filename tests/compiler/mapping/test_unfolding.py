@@ -9,11 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imcc.compiler.mapping.unfolding import Convolution, Unfolding, im2col, sdk, vw_sdk
+from imcc.compiler.mapping.unfolding import (
+    Convolution,
+    Unfolding,
+    im2col,
+    parallel_windows,
+    sdk,
+    vw_sdk,
+)
 
 Unfold = Callable[[Convolution, int, int], Unfolding]
 
@@ -89,6 +97,42 @@ def test_totals(network: Sequence[Convolution], size: int, unfold: Unfold, cycle
     assert sum(unfold(conv, size, size).cycles for conv in network) == cycles
 
 
+@pytest.mark.parametrize(
+    ("conv", "windows", "cycles"),
+    [
+        (VGG13[0], (1, 8), 6_216),
+        (VGG13[1], (2, 2), 24_642),
+        (VGG13[2], (2, 2), 6_050),
+        (VGG13[3], (2, 2), 12_100),
+        (VGG13[4], (1, 2), 5_832),
+        (RESNET18[1], (2, 2), 1_458),
+        (RESNET18[2], (2, 2), 676),
+    ],
+)
+def test_programs_have_the_windows_of_the_publication(
+    conv: Convolution, windows: tuple[int, int], cycles: int
+) -> None:
+    """The published parallel window less the kernel; where rows end inside a channel, no worse."""
+    best = parallel_windows(conv, 512, 512)[-1]
+    assert (best.rows, best.cols) == windows
+    published = vw_sdk(conv, 512, 512)
+    sides = sorted((published.rows - 2, published.cols - 2))
+    assert sides == sorted(windows)
+    assert published.cycles == cycles
+    assert best.cycles <= cycles
+
+
+@pytest.mark.parametrize(
+    ("network", "size"), [(n, size) for n in (VGG13, RESNET18) for size in (128, 256, 512)]
+)
+def test_programs_take_no_more_cycles_than_published(
+    network: Sequence[Convolution], size: int
+) -> None:
+    """Rows that end inside a channel save more than windows that must divide the rows cost."""
+    ours = sum(parallel_windows(conv, size, size)[-1].cycles for conv in network)
+    assert ours < sum(vw_sdk(conv, size, size).cycles for conv in network)
+
+
 SIDES = st.tuples(st.integers(1, 5), st.integers(1, 5))
 
 
@@ -116,3 +160,38 @@ def test_the_search_finds_the_least_of_all_rectangles(
                 places = -(-conv.windows[0] // high) * -(-conv.windows[1] // wide)
                 cycles.append(places * -(-channels[0] // inputs) * -(-channels[1] // outputs))
     assert vw_sdk(conv, *cells).cycles == min(cycles)
+
+
+@given(
+    kernel=SIDES,
+    strides=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    windows=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    channels=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    cells=st.tuples(st.integers(1, 200), st.integers(1, 200)),
+)
+@settings(max_examples=100, deadline=None)
+def test_parallel_windows_are_the_best_for_their_arrays(
+    kernel: tuple[int, int],
+    strides: tuple[int, int],
+    windows: tuple[int, int],
+    channels: tuple[int, int],
+    cells: tuple[int, int],
+) -> None:
+    image = tuple((n - 1) * s + k for n, s, k in zip(windows, strides, kernel, strict=True))
+    conv = Convolution((image[0], image[1]), kernel, *channels, strides)
+    assert conv.windows == windows
+    found = parallel_windows(conv, *cells)
+    assert (found[0].rows, found[0].cols) == (1, 1)
+    assert found[0].cycles == im2col(conv, *cells).cycles
+    least: dict[int, int] = {}
+    for high, wide in np.ndindex(*(min(n, *cells) for n in windows)):
+        (p, q), (h, w) = windows, (high + 1, wide + 1)
+        if p % h or (h > 1 and q % w):
+            continue
+        rows = (kernel[0] + high * strides[0]) * (kernel[1] + wide * strides[1]) * channels[0]
+        arrays = -(-rows // cells[0]) * -(-h * w * channels[1] // cells[1])
+        least[arrays] = min(least.get(arrays, 1 << 60), p // h * -(-q // w) * arrays)
+    for one in found[1:]:
+        assert one.cycles == least[one.arrays]
+    assert found[-1].cycles == min(least.values())
+    assert sorted((one.cycles for one in found), reverse=True) == [one.cycles for one in found]

@@ -14,6 +14,7 @@ from support.topologies import topology
 
 from imcc.compiler.driver import Compilation, compile_model
 from imcc.compiler.errors import InputError
+from imcc.compiler.mapping import KernelUnfolding
 from imcc.compiler.mapping.bound_notes import read_bounds
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import ScheduleMode
@@ -23,7 +24,8 @@ from imcc.runtime.timing import profile
 
 @cache
 def compiled(network: str) -> Compilation:
-    options = CompileOptions(schedule=ScheduleMode.LATENCY)
+    # PIMCOMP has one window at a time.
+    options = CompileOptions(schedule=ScheduleMode.LATENCY, unfolding=KernelUnfolding.IM2COL)
     return compile_model(topology(network).SerializeToString(), "pimcomp", options, "random")
 
 
