@@ -15,6 +15,7 @@ from math import ceil
 from ..ir.graph import Node, Value
 from ..ir.ops.quantized import QConcat
 from ..ir.ops.rows import Box, Span
+from ..ir.ops.spill import Spill
 from ..ir.ops.tiled import Tiled
 from ..mapping.tiled_graph import TiledGraph
 from .jobs import busy_times, operation_time
@@ -81,12 +82,33 @@ class _PhaseSplitter(RowSplitter):
         return value
 
     def _here(self, value: Value) -> Value:
+        if self._is_left_whole(value):
+            return self._whole_from_before(value)
         if value.name not in self._joins:
             return super()._here(value)
         here = Value(f"{value.name}@{self._phase}", value.type)
         self._joins[here.name] = self._joins[value.name]
         self._waiting[here.name] = self._waiting[value.name]
         self._origins[here.name] = self._origins[value.name]
+        return here
+
+    def _is_left_whole(self, value: Value) -> bool:
+        """Whether an earlier phase has made a value as a whole, in local memory."""
+        made = value.name in self.cores and self._old_phases[value.name] != self._phase
+        return made and value.name not in self._parts and value.name not in self._global
+
+    def _whole_from_before(self, value: Value) -> Value:
+        """A value that waits in global memory, where it is stored in the phase that makes it."""
+        here = Value(f"{value.name}@{self._phase}", value.type)
+        if value.name not in self._spilled:
+            origin, name = self._origins[value.name], f"{value.name}@global"
+            spilled = self._builder.add(Spill(), [self._plain(value)], name, origin)
+            self.cores[spilled.name] = self.cores[value.name]
+            self.phases[spilled.name] = self._old_phases[value.name]
+            self._spilled[value.name] = spilled
+        self._global.add(here.name)
+        self._origins[here.name] = self._origins[value.name]
+        self._whole[here.name] = self._spilled[value.name]
         return here
 
     def _complete(self, value: Value, core: int) -> Value:

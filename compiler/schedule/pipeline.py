@@ -9,37 +9,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..ir.graph import Graph, Node
 from ..ir.ops.host import Host
 from ..ir.ops.quantized import QConcat
 from ..ir.ops.spill import Spill
 from ..ir.ops.tiled import Tiled
 from ..mapping.staging import levels
 from ..mapping.tiled_graph import TiledGraph
-from .order import is_loaded
 from .streamed import Streamed
 
 # Cells of a weight together take up to so many times its bytes in global memory.
 _PACKED = 2
 
 
-def pipeline_phases(tiled: TiledGraph, streamed: Streamed) -> Mapping[str, int]:
-    """The phase of each result; of some nothing is left to do.
-
-    A result that is made as a whole, as `streamed` says, is there in its own phase alone, and so
-    are those who read it.
-    """
+def pipeline_phases(tiled: TiledGraph) -> Mapping[str, int]:
+    """The phase of each result; of some nothing is left to do."""
     graph = tiled.graph
-    found = {
+    return {
         value.name: max(level, 0)
         for node, level in zip(graph.nodes, levels(graph, Tiled, QConcat), strict=True)
         for value in node.results
     }
-    handed_on = {block.whole for block in streamed.blocks.values()}
-    handed_on |= {node.result.name for node in graph.nodes if is_loaded(node)}
-    while _joined(graph, found, handed_on):
-        pass
-    return found
 
 
 def can_be_in_phases(tiled: TiledGraph) -> bool:
@@ -55,23 +44,3 @@ def inputs_fit(tiled: TiledGraph, apart: Streamed) -> bool:
     phases = len(set(apart.phases.values()))
     needed = phases * (waiting + ends) + _PACKED * sum(array.nbytes for array in weights)
     return needed <= tiled.target.chip.global_memory_bytes
-
-
-def _joined(graph: Graph, phases: dict[str, int], handed_on: set[str]) -> bool:
-    """Move nodes to later phases where they must go together; tells whether any was."""
-    moved = False
-    for node in graph.nodes:
-        made = [value for value in node.operands if value.name in phases]
-        moved |= _move(node, phases, max((phases[value.name] for value in made), default=0))
-        for value in made:
-            producer = graph.producer(value)
-            if producer is not None and value.name not in handed_on:
-                moved |= _move(producer, phases, phases[node.results[0].name])
-    return moved
-
-
-def _move(node: Node, phases: dict[str, int], least: int) -> bool:
-    if phases[node.results[0].name] >= least:
-        return False
-    phases.update((value.name, least) for value in node.results)
-    return True

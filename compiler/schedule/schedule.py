@@ -126,7 +126,7 @@ def _pipelined(tiled: TiledGraph, streamed: Streamed) -> Iterator[_Plan]:
     network = network_time(_exchanged(tiled, _plan_of(streamed)), target)
     if network <= longest:
         return
-    apart = rows_in_phases(tiled, pipeline_phases(tiled, streamed))
+    apart = rows_in_phases(tiled, pipeline_phases(tiled))
     plan = _plan_of(apart)
     readers = [len(plan.sites[index].readers) for index in range(len(apart.graph.nodes))]
     cycles = handed_on(apart, readers, target) / target.timing.global_bytes_per_cycle

@@ -22,7 +22,6 @@ from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import ScheduleMode
 from imcc.compiler.schedule.phase_rows import rows_in_phases
 from imcc.compiler.schedule.pipeline import inputs_fit, pipeline_phases
-from imcc.compiler.schedule.stream_rows import stream_rows
 
 MODELS = Path(__file__).parents[3] / "models"
 
@@ -45,7 +44,7 @@ def test_a_slow_network_makes_phases_and_a_fast_one_does_not() -> None:
 def test_inputs_on_their_way_must_fit_the_global_memory() -> None:
     """Twice the weights, and each input with what waits of it as often as there are phases."""
     tiled = compiled("googlenet_64", ScheduleMode.LATENCY).tiled
-    cut = rows_in_phases(tiled, pipeline_phases(tiled, stream_rows(tiled)))
+    cut = rows_in_phases(tiled, pipeline_phases(tiled))
     waiting = sum(n.result.type.size for n in cut.graph.nodes if isinstance(n.op, Spill))
     weights = sum(array.nbytes for array in tiled.graph.constants.values())
     needed = 2 * weights + 66 * (waiting + 3 * 64 * 64 + 1000)
@@ -57,7 +56,7 @@ def test_inputs_on_their_way_must_fit_the_global_memory() -> None:
 @pytest.mark.parametrize("name", ["fmnist_resnet8", "vit_micro"])
 def test_phases_hand_on_through_global_memory_alone(name: str) -> None:
     tiled = compiled(name, ScheduleMode.LATENCY, "core.local_memory_kib=4096").tiled
-    phases = pipeline_phases(tiled, stream_rows(tiled))
+    phases = pipeline_phases(tiled)
     numbers = [phases[node.result.name] for node, _ in tiled.products()]
     assert numbers == sorted(numbers)
     assert len(set(numbers)) > 1
@@ -83,14 +82,14 @@ def test_concatenations_of_channels_are_not_made() -> None:
     tiled = compiled("googlenet_64", ScheduleMode.LATENCY).tiled
     joined = [node for node in tiled.graph.nodes if isinstance(node.op, QConcat)]
     assert len(joined) == 9
-    cut = rows_in_phases(tiled, pipeline_phases(tiled, stream_rows(tiled)))
+    cut = rows_in_phases(tiled, pipeline_phases(tiled))
     assert all(len(n.operands) == 1 for n in cut.graph.nodes if isinstance(n.op, QConcat))
 
 
 def test_groups_make_rows_that_lie_together() -> None:
     """In each strip of columns a core comes once, with all its rows behind each other."""
     tiled = compiled("fmnist_resnet8", ScheduleMode.LATENCY).tiled
-    cut = rows_in_phases(tiled, pipeline_phases(tiled, stream_rows(tiled)))
+    cut = rows_in_phases(tiled, pipeline_phases(tiled))
     cores: dict[tuple[str, tuple[int, ...]], list[int]] = defaultdict(list)
     for node in cut.graph.nodes:
         block = cut.blocks.get(node.results[0].name)
