@@ -72,7 +72,10 @@ class Profile:
 
     @property
     def macs(self) -> int:
-        """Multiplications with weights on cells, also with the zeros of grouped convolutions."""
+        """Multiplications with weights on cells, also with zeros there.
+
+        These are between the groups of a convolution, and beside the kernels of parallel windows.
+        """
         return sum(layer.macs for layer in self.layers)
 
     @property

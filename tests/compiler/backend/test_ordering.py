@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from support.random_programs import random_program
 
-from imcc.compiler.backend import ValueProbe, order_instructions
+from imcc.compiler.backend import ValueProbe, order_instructions, played_cycles
 from imcc.compiler.driver import compile_model
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import ScheduleMode
@@ -143,3 +143,11 @@ def test_barriers_and_what_others_read_stay_in_order() -> None:
         assert Counter(kinds) == Counter(old)
         assert kinds.count(Store) == old.count(Store)
         assert kinds.count(Barrier) == old.count(Barrier)
+
+
+def test_a_play_ends_about_when_the_ordered_program_does() -> None:
+    """It has other rules of who comes first, and no issue window."""
+    program = compile_model(
+        MODELS / "fmnist_resnet8.onnx", "dcim22", CompileOptions(schedule=ScheduleMode.LATENCY)
+    ).program
+    assert played_cycles(program) == pytest.approx(profile(program).latency_cycles, rel=0.1)
