@@ -113,8 +113,8 @@ def _alternatives(
         return ()
     found = [Alternative((1,) * (node.result.type.rank - 2), prod(conv.windows), footprint(cutter))]
     # Converters that lose nothing may ask for lower row blocks than those of an array.
-    lowest = max(rows for part in cutter.pieces() for _, rows in part.cut.row_blocks)
-    candidates += _candidates(node, conv, lowest, columns)
+    tallest = max(rows for part in cutter.pieces() for _, rows in part.cut.row_blocks)
+    candidates += _candidates(node, conv, tallest, columns)
     for one in filter(None, (_cut(cutter, parallel) for parallel in dict.fromkeys(candidates))):
         if one.time * one.held.arrays < found[0].time * found[0].held.arrays:
             found.append(one)
