@@ -1,13 +1,14 @@
 """Streamed networks on PIMCOMP's machine, by our simulator and by PIMCOMP's own cost model.
 
-    python benchmarks/pimcomp.py [--mvm-ns 800|4000] [--run] [NAME ...]
+    python benchmarks/pimcomp.py [--mvm-ns 800|4000] [--unfolding auto|im2col] [--run] [NAME ...]
 
 Each network is compiled for the target `pimcomp` in both schedules that stream rows. Printed are
 its latency and interval as `imcc profile` counts them and as PIMCOMP's evaluator does (`evaluator`,
 with the time that the busiest resource of the program is taken), the best result of PIMCOMP (as
 built; for 4000 ns of two networks only) and the bound that no program is faster than, by term. In
 us. Weights are random; counts and times do not depend on them. `--run` executes the program on one
-image and compares it with the tiled graph.
+image and compares it with the tiled graph. PIMCOMP has one window of a convolution at a time
+(`im2col`).
 
 PIMCOMP's programs for high throughput contain no pooling, addition, concatenation or ReLU behind
 an addition; with these put back, it is at 0.488 ms (ResNet-18), 1.721 (ResNet-50), 0.876
@@ -76,8 +77,7 @@ def lines(name: str, mode: ScheduleMode, arguments: argparse.Namespace) -> Itera
     begun = time.perf_counter()
     data = topology(name).SerializeToString()
     try:
-        # PIMCOMP has one window at a time.
-        options = CompileOptions(schedule=mode, unfolding=KernelUnfolding.IM2COL)
+        options = CompileOptions(schedule=mode, unfolding=arguments.unfolding)
         compilation = compile_model(data, chip, options, "random")
     except CompileError as error:
         yield f"{name} {mode}: NOT COMPILED: {str(error)[:300]}"
@@ -137,6 +137,9 @@ def main() -> None:
     )
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument("--mvm-ns", type=int, choices=sorted(BEST), default=800)
+    parser.add_argument(
+        "--unfolding", type=KernelUnfolding, choices=KernelUnfolding, default=KernelUnfolding.AUTO
+    )
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--run", action="store_true")
     arguments = parser.parse_args()

@@ -34,9 +34,14 @@ Groups. PIMCOMP's programs prepare, multiply, and work on results, group by grou
 before a `load` or a product (with the copies right before it) that follows work on results. So no
 transfer lies before a product in its group, and PIMCOMP's rule for that case has no use.
 
+Rounds. In PIMCOMP's programs for high throughput every layer works on another sample, and the
+period is the end of the last core. Programs with phases are taken so too: in a round nobody waits
+for an earlier phase, and the period is that of a round.
+
 Not as in PIMCOMP: rectangles of cells may share an array here, and then take turns; its programs
-for high throughput leave out pooling, additions and concatenation (all is counted here); it
-resolves the order of transfers core by core in each group, which matters where they compete.
+for high throughput leave out pooling, additions and concatenation (all is counted here). Where
+cores compete for the memory or the bus, PIMCOMP goes core by core in each group; here the core
+whose *inputs* are earliest goes first.
 """
 
 from __future__ import annotations
