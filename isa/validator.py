@@ -61,7 +61,9 @@ def _play(program: Program, findings: Findings) -> None:
         for step in interleave(program):
             parts = (step.send, step.recv) if isinstance(step, Exchange) else (step,)
             for operation in parts:
-                findings.at_operation(operation, _check(state, operation))
+                problems = _check(state, operation)
+                if problems:
+                    findings.at_operation(operation, problems)
             if isinstance(step, Exchange):
                 findings.at_operation(step.recv, _exchange(step))
                 state.order.exchange(step)

@@ -51,6 +51,14 @@ class _Box:
             yield _Box(hole.top, hole.bottom, hole.right, self.right)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Levels:
+    """The levels of an array, 0 where a cell is not written."""
+
+    levels: NDArray[np.uint8]
+    written: NDArray[np.bool_]
+
+
 class _Cells:
     """One array: what was written to it, and the matrix that reads each cell.
 
@@ -70,16 +78,16 @@ class _Cells:
         self._take(box)
         self.version += 1
 
-    def levels(self, target: Target) -> NDArray[np.int16]:
-        """The levels of all cells, -1 before they are written."""
-        array = target.array
-        levels = np.full((array.rows, array.cols), -1, np.int16)
+    def levels(self, target: Target) -> _Levels:
+        """The levels of all cells."""
+        shape = (target.array.rows, target.array.cols)
+        held = _Levels(np.zeros(shape, np.uint8), np.zeros(shape, np.bool_))
         for box, packed in self._written:
+            place = np.s_[box.top : box.bottom, box.left : box.right]
             columns = box.right - box.left
-            levels[box.top : box.bottom, box.left : box.right] = unpack_levels(
-                packed, columns, array.cell_bits
-            )
-        return levels
+            held.levels[place] = unpack_levels(packed, columns, target.array.cell_bits)
+            held.written[place] = True
+        return held
 
     def claim(self, box: _Box, matrix: int) -> dict[int, int]:
         """Let a matrix read a rectangle; returns how many cells others read, by matrix."""
@@ -140,16 +148,17 @@ class Arrays:
             array: self._arrays[matrix.core, array].levels(self._program.target)
             for array in {tile.array for tile in matrix.tiles}
         }
-        extremes = {array: (levels.min(), levels.max()) for array, levels in held.items()}
+        whole = {array: bool(one.written.all()) for array, one in held.items()}
+        highest = {array: int(one.levels.max()) for array, one in held.items()}
         for tile in matrix.tiles:
-            lowest, highest = extremes[tile.array]
-            missing = int((part_of(held[tile.array], tile) < 0).sum()) if lowest < 0 else 0
+            array = tile.array
+            missing = 0 if whole[array] else int((~part_of(held[array].written, tile)).sum())
             if missing:
                 yield f"{tile}: {missing} cells are used before they are written"
                 return
             yield from self._claim(index, tile)
             limit = (1 << matrix.slices[tile.slice].bits) - 1
-            level = int(part_of(held[tile.array], tile).max()) if highest > limit else 0
+            level = int(part_of(held[array].levels, tile).max()) if highest[array] > limit else 0
             if level > limit:
                 yield f"{tile} holds level {level}; its slice holds 0..{limit}"
         bound = max(_bound(copy, held) for copy in _copies_apart(matrix))
@@ -185,8 +194,8 @@ def _copies_apart(matrix: Matrix) -> Iterator[Matrix]:
         yield replace(matrix, tiles=tuple(own), copies=1)
 
 
-def _bound(matrix: Matrix, held: Mapping[int, NDArray[np.int16]]) -> int:
-    planes = gather_planes(matrix, lambda tile: part_of(held[tile.array], tile).astype(np.uint8))
+def _bound(matrix: Matrix, held: Mapping[int, _Levels]) -> int:
+    planes = gather_planes(matrix, lambda tile: part_of(held[tile.array].levels, tile))
     return accumulator_bound(matrix, planes)
 
 

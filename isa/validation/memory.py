@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,10 +53,19 @@ class Footprint:
 
 def footprint(stream: StreamState) -> Footprint:
     """Return the set of bytes that a stream touches."""
-    base, run = stream.extent[0], stream.element.size
+    run, axes = _runs(stream.element.size, stream.counts, stream.strides)
+    return Footprint(stream.extent[0], run, axes)
+
+
+@lru_cache(1 << 16)
+def _runs(
+    size: int, counts: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """The bytes of a run, and the axes along which it is repeated."""
+    run = size
     steps = sorted(
         (abs(stride), count)
-        for count, stride in zip(stream.counts, stream.strides, strict=True)
+        for count, stride in zip(counts, strides, strict=True)
         if count > 1 and stride
     )
     axes: list[tuple[int, int]] = []
@@ -67,7 +77,7 @@ def footprint(stream: StreamState) -> Footprint:
             axes[-1] = (inner_count + (count - 1) * stride // inner_stride, inner_stride)
         else:
             axes.append((count, stride))
-    return Footprint(base, run, tuple(reversed(axes)))
+    return run, tuple(reversed(axes))
 
 
 class Memories:

@@ -61,7 +61,7 @@ class _Uses:
 
     def __init__(self) -> None:
         self._made: list[_Use] = []
-        self._edges = np.empty((2, 64), np.int64)
+        self._lows, self._highs = np.empty((2, 64), np.int64)
         self._by_range: dict[Range, _Use] = {}
 
     def of(self, wanted: Range) -> _Use:
@@ -70,16 +70,18 @@ class _Uses:
 
     def _add(self, wanted: Range) -> _Use:
         (low, high), count = wanted, len(self._made)
-        lows, highs = self._edges[:, :count]
-        met = np.flatnonzero((lows < high) & (low < highs)).tolist()
+        met = np.flatnonzero((self._lows[:count] < high) & (self._highs[:count] > low)).tolist()
         use = self._by_range[wanted] = _Use(low, high)
         self._made.append(use)
-        use.meets = [*(self._made[at] for at in met), use]
-        for other in use.meets[:-1]:
-            other.meets.append(use)
-        if count == self._edges.shape[1]:
-            self._edges = np.concatenate([self._edges, np.empty_like(self._edges)], 1)
-        self._edges[:, count] = wanted
+        use.meets = [self._made[at] for at in met]
+        use.meets.append(use)
+        for at in met:
+            self._made[at].meets.append(use)
+        if count == len(self._lows):
+            self._lows, self._highs = (
+                np.concatenate([one, np.empty_like(one)]) for one in (self._lows, self._highs)
+            )
+        self._lows[count], self._highs[count] = wanted
         return use
 
 

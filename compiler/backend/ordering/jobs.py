@@ -103,10 +103,10 @@ class _Maker:
 
 
 def _meeting(core: int, item: Item) -> tuple[object, ...] | None:
-    if is_barrier(item):
-        return ("barrier",)
-    if item.cost is None or item.cost.unit not in (Unit.OUT, Unit.IN):
+    if item.cost is None:
         return None
+    if item.cost.unit not in (Unit.OUT, Unit.IN):
+        return ("barrier",) if is_barrier(item) else None
     ends = (core, item.cost.peer) if item.cost.unit is Unit.OUT else (item.cost.peer, core)
     return (*ends, item.cost.tag)
 
