@@ -23,7 +23,8 @@ from .plan import MatrixPlan, Shard
 from .regions import Cutter, Part
 from .shares import Share
 
-_FAR = 3  # operations between what lies on one core, while there are empty ones
+# Of the time of an input, between beginnings on one core, while there are empty ones.
+_FAR = 0.1
 
 Fits = Callable[[int, tuple[Node, ...]], bool]
 
@@ -32,14 +33,15 @@ Fits = Callable[[int, tuple[Node, ...]], bool]
 class Deal:
     """What products are dealt, and how freely they are placed.
 
-    Of products in `whole_cores` so many cores stay empty until they are placed. At most `apart`
-    operations lie between those on one core, while there are other cores. Without shares products
-    fill one core after the other.
+    Of products in `whole_cores` so many cores stay empty until they are placed. Those on one core
+    begin at most `apart` of the time of an input one after the other, while there are other cores;
+    `waits` is as for `Demands`. Without shares products fill one core after the other.
     """
 
     shares: Mapping[str, Share] = field(default_factory=dict)
     whole_cores: Mapping[str, int] = field(default_factory=dict)
-    apart: int = 0
+    apart: float = 0.0
+    waits: Mapping[str, float] = field(default_factory=dict)
 
 
 class Placer:
@@ -68,11 +70,13 @@ class Placer:
         self._spaces: dict[int, CoreSpace] = {}
         self._nodes: dict[int, list[Node]] = {}
         self._loads: dict[int, float] = {}
-        self._since: dict[int, int] = {}  # the first operation on each core
+        self._begun: dict[int, tuple[float, float]] = {}  # first and last beginning on each core
+        self._waits = deal.waits
+        self._made: dict[str, float] = {}  # when the first rows of values are there
         self._apart = deal.apart
         self._load = 0.0  # of the group that is placed
         self._slowest = max((share.load for share in deal.shares.values()), default=0.0)
-        self._index = 0
+        self._begins = 0.0  # when the node that is placed can begin
 
     def add_all(self, nodes: Iterable[Node]) -> None:
         """Place nodes, each after its producers."""
@@ -89,6 +93,11 @@ class Placer:
 
     def add(self, node: Node) -> None:
         """Place one node after its producers."""
+        name = node.results[0].name
+        there = max((self._made.get(operand.name, 0.0) for operand in node.operands), default=0.0)
+        self._begins = there + self._waits.get(name, 0.0) * self._slowest
+        part = self._shares.get(name, Share()).part
+        self._made.update((result.name, self._begins + part) for result in node.results)
         if isinstance(node.op, QConv | QMatMul):
             plans = self._product(node)
             self.plans[node.result.name] = plans
@@ -97,7 +106,6 @@ class Placer:
             core = self._vector(node)
         if core is not None:
             self.cores.update((result.name, core) for result in node.results)
-        self._index += 1
 
     @property
     def cores_filled(self) -> int:
@@ -124,6 +132,8 @@ class Placer:
         home = shards[0].core
         for core in {shard.core for shard in shards}:
             self._loads[core] = self._loads.get(core, 0.0) + share.load
+            first, last = self._begun.get(core, (self._begins, self._begins))
+            self._begun[core] = min(first, self._begins), max(last, self._begins)
         return MatrixPlan(home, shards)
 
     def _placed(
@@ -132,7 +142,7 @@ class Placer:
         """Place parts together on the first core that has room for all."""
         cells = sum(rows * cols for part in parts for rows, cols in part.cut.shapes)
         array = self._target.array
-        for core in self._candidates(-(-cells * copies // (array.rows * array.cols))):
+        for core in self._candidates(-(-cells * copies // (array.rows * array.cols)), node):
             if not self._welcome(core, node):
                 continue
             space = self._spaces.get(core, CoreSpace.empty(self._target))
@@ -155,20 +165,20 @@ class Placer:
             shards += placed
         return tuple(shards)
 
-    def _candidates(self, arrays: int) -> Iterator[int]:
+    def _candidates(self, arrays: int, node: Node) -> Iterator[int]:
         """The core in use, then earlier ones if it is the chip's last, then the next.
 
         Beyond the last core of the chip cores are only counted, for the error message.
         """
         if self._shares:
-            yield from self._near(arrays)
+            yield from self._near(arrays, node)
             return
         yield self._last
         if self._last + 1 == self._target.chip.cores:
             yield from range(self._last)
         yield self._last + 1
 
-    def _near(self, arrays: int) -> Iterator[int]:
+    def _near(self, arrays: int, node: Node) -> Iterator[int]:
         """Cores that have so many arrays left, those with work of the same time first.
 
         A core runs its instructions in order: work of a late layer would wait on it for that of
@@ -180,29 +190,34 @@ class Placer:
         room = [
             core
             for core in range(cores)
-            if used.get(core, 0) + arrays <= most and self._gap(core) <= self._apart
+            if used.get(core, 0) + arrays <= most and self._gap(core, node) <= self._apart
         ]
         kept = 2 * arrays <= most and cores - len(used) <= sum(self._whole_cores.values())
-        yield from sorted(room, key=lambda c: (kept and c not in used, *self._distance(c)))
+        yield from sorted(room, key=lambda c: (kept and c not in used, *self._distance(c, node)))
         yield max(cores, self._last + 1)
 
-    def _distance(self, core: int) -> tuple[float, float, float, int]:
+    def _distance(self, core: int, node: Node) -> tuple[float, float, float, int]:
         """How little a core suits the node to be placed.
 
         First counts by how much it would be slower than the slowest product, as a core does one
         thing after the other; then how far its work lies apart, its load, and its number.
-
-        Groups of one product are to work side by side: another core is better than the same.
         """
         load = self._loads.get(core, 0.0)
         late = max(0.0, load + self._load - self._slowest)
-        return late, self._gap(core), load, core
+        return late, self._gap(core, node), load, core
 
-    def _gap(self, core: int) -> float:
-        """Operations between the node to be placed and the first on a core."""
-        first = self._since.get(core)
-        gap = _FAR if first is None else float(self._index - first)
-        return gap or _FAR + 0.5
+    def _gap(self, core: int, node: Node) -> float:
+        """Between the beginnings of what is on a core and the node, in times of an input.
+
+        Groups of one product are to work side by side: another core is better than the same.
+        """
+        if core not in self._begun:
+            return _FAR
+        if node in self._nodes[core]:
+            return 1.5 * _FAR
+        first, last = self._begun[core]
+        apart = max(last, self._begins) - min(first, self._begins)
+        return apart / self._slowest if self._slowest else 0.0
 
     def _welcome(self, core: int, node: Node) -> bool:
         """Whether a core may take a node as far as memory and `spread` go."""
@@ -216,7 +231,6 @@ class Placer:
 
     def _occupy(self, core: int, node: Node) -> None:
         self._last = max(self._last, core)
-        self._since.setdefault(core, self._index)
         there = self._nodes.setdefault(core, [])
         if node not in there:
             there.append(node)

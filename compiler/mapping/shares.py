@@ -20,7 +20,7 @@ and every row is made by all cores together.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import ceil, inf
 
 import numpy as np
@@ -50,13 +50,14 @@ class Share:
     """`groups` of cores that hold a product, each in `copies`.
 
     There are as many groups as `strips` of columns, or a multiple of that. `load` is the time
-    that a core works on it for one input.
+    that a core works on it for one input, `part` that for one part.
     """
 
     groups: int = 1
     copies: int = 1
     strips: int = 1
     load: float = 0.0
+    part: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -122,17 +123,25 @@ class Table:
         taken: Floats = np.maximum(self.arrays / room.arrays, cores)
         return np.where(self.times <= time, taken, np.inf)
 
-    def pick(self, time: float, room: Room) -> Share:
-        """The share that takes least."""
-        groups, copies, strips = self.shares[self.taken(time, room).argmin()].tolist()
-        return Share(groups, copies, strips)
+    def pick(self, time: float, room: Room, like: Share | None = None) -> tuple[Share, float]:
+        """The share that takes least, of those with as many strips as another, and what it takes.
+
+        It takes infinitely much where there is none.
+        """
+        taken = self.taken(time, room)
+        if like is not None:
+            taken = np.where(self.shares[:, 2] == like.strips, taken, inf)
+        best = int(taken.argmin())
+        groups, copies, strips = self.shares[best].tolist()
+        return Share(groups, copies, strips), float(taken[best])
 
 
 @dataclass(frozen=True)
 class Demand:
     """What a product asks for: `rows` of `windows` windows each.
 
-    `work` is the time of its work beside the arrays: the output stage, what is moved. With
+    `work` is the time of its work beside the arrays. `again` is the time in which rows, and
+    columns, come that a part reads beyond its own, if each part had one row and one column. With
     `columns` the windows of a row can be cut in strips.
     """
 
@@ -142,11 +151,17 @@ class Demand:
     windows: int
     work: float = 0.0
     columns: bool = False
+    again: tuple[float, float] = (0.0, 0.0)
 
     def time(self, share: Share, fill: int = 0) -> float:
         """Time for all rows, the groups side by side, and for `fill` parts more."""
         turns, copies = np.array([share.groups // share.strips]), np.array([share.copies])
         return float(self._times(share.strips, turns, copies, fill)[0, 0])
+
+    def timed(self, share: Share) -> Share:
+        """A share with the times of its cores."""
+        load = self.time(share)
+        return replace(share, load=load, part=self.time(share, 1) - load)
 
     def used(self, share: Share, room: Room) -> int:
         """Arrays that a share takes, with those of its cores that it leaves to nobody."""
@@ -198,8 +213,19 @@ class Demand:
         on_arrays = -(-windows[:, None] // copies) * held.window_time
         starts = windows * held.start_time
         part: Floats = np.maximum(on_arrays, starts[:, None])
-        part = part + (self.work / (runs * strips))[:, None]
+        work = self.work + self._edges(strips, turns, lengths)
+        part = part + (work / (runs * strips))[:, None]
         return (-(-runs // turns) + fill)[:, None] * part
+
+    def _edges(self, strips: int, turns: Ints, lengths: Ints) -> Floats:
+        """The time in which comes what several groups read: they take turns, or have strips.
+
+        A core that makes all rows of a strip gets each row once.
+        """
+        rows, columns = self.again
+        across = columns / -(-self.windows // strips) if strips > 1 else 0.0
+        edges: Floats = across + np.where(turns > 1, rows / lengths, 0.0)
+        return edges
 
     def _held(self, copies: Ints, room: Room) -> Ints:
         """Arrays of a group with those that it leaves to nobody.
@@ -215,14 +241,19 @@ class Demand:
 
 @dataclass(frozen=True)
 class Demands:
-    """What products ask for, in topological order; `fill` as for `choose_shares`."""
+    """What products ask for, in topological order; `fill` as for `choose_shares`.
+
+    `waits` says for every result what part of all rows that it is made of must be there before its
+    first rows can be made.
+    """
 
     products: tuple[Demand, ...]
     fill: int = 0
+    waits: Mapping[str, float] = field(default_factory=dict)
 
     def between(self, first: int, last: int) -> Demands:
         """Those of products [first, last)."""
-        return Demands(self.products[first:last], self.fill)
+        return replace(self, products=self.products[first:last])
 
     def shares(self, room: Room) -> Mapping[str, Share]:
         """The best shares, see `choose_shares`."""
@@ -250,11 +281,8 @@ def choose_shares(demands: Sequence[Demand], room: Room, fill: int = 0) -> Mappi
     time = least_time(tables, room, fill)
     if time is None:
         return {}
-    picked = [table.pick(max(time, table.fastest), room) for table in tables]
-    return {
-        demand.name: replace(share, load=demand.time(share))
-        for demand, share in zip(demands, picked, strict=True)
-    }
+    picked = _picked(tables, time, room)
+    return {demand.name: demand.timed(share) for demand, share in zip(demands, picked, strict=True)}
 
 
 def least_time(tables: Sequence[Table], room: Room, fill: int) -> float | None:
@@ -271,6 +299,23 @@ def least_time(tables: Sequence[Table], room: Room, fill: int) -> float | None:
         fits = _cores(tables, middle, room) <= cores
         low, high = (low, middle) if fits else (middle, high)
     return high
+
+
+def _picked(tables: Sequence[Table], time: float, room: Room) -> Iterator[Share]:
+    """What each product takes for a time, with the strips of the one before where that has room.
+
+    Cores with the same strip hand it on to each other; of others each reads several.
+    """
+    left = room.cores * room.part - _cores(tables, time, room)
+    before: Share | None = None
+    for table in tables:
+        within = max(time, table.fastest)
+        share, taken = table.pick(within, room)
+        same, more = table.pick(within, room, before)
+        if more <= taken + left:
+            share, left = same, left - (more - taken)
+        before = share
+        yield share
 
 
 def _cores(tables: Sequence[Table], time: float, room: Room) -> float:

@@ -9,7 +9,6 @@ of the cores is then a difference of sums, and the least time of the row is foun
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from math import ceil, inf, log
 
@@ -53,7 +52,7 @@ class StageShares:
         """What products pick for a time."""
         own = zip(self._demands.products[first:last], self._picked[first:last, number], strict=True)
         found = {demand.name: (demand, Share(*picked.tolist())) for demand, picked in own}
-        return {name: replace(share, load=d.time(share)) for name, (d, share) in found.items()}
+        return {name: demand.timed(share) for name, (demand, share) in found.items()}
 
     def held(self, first: int, last: int, number: int) -> Ints:
         """How often each product is held then."""

@@ -29,7 +29,7 @@ from .staging import Mapped, Staging
 from .tiled_graph import TiledGraph, complete_cores
 
 # Of the arrays of a chip, what products are dealt copies of: less where that does not pack.
-_PARTS = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4)
+_PARTS = (1.0, 0.97, 0.94, 0.91, 0.88, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4)
 
 Sharing = Callable[[Graph, Mapping[str, Footprint]], Demands]
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 
 from imcc.isa import Target
 
-from ..ir.graph import Node
+from ..ir.graph import Node, Value
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
+from ..ir.ops.quantized import QConv, QMatMul
 from ..ir.ops.quantized_dot import QDot
 from ..ir.ops.rows import Rows
 from ..ir.ops.spill import Spill
@@ -16,9 +18,9 @@ from ..mapping.bounds import Rounds, window_time
 from ..mapping.plan import MatrixPlan
 from ..mapping.tiled_graph import TiledGraph
 from .parallel_order import Job
-from .scratch import rows_of, windows_per_row
+from .scratch import WORD, rows_of, windows_per_row
 from .streamed import Streamed, whole_of
-from .window import window_of
+from .window import product_of, window_of
 
 _NS_PER_US = 1000.0
 _NOTHING = Job(0.0, ("no unit",))
@@ -32,7 +34,7 @@ def jobs(streamed: Streamed, target: Target) -> tuple[Job, ...]:
 def _job(streamed: Streamed, node: Node, target: Target) -> Job:
     if isinstance(node.op, Rows | Spill | Quantize | Enter | Dequantize | Leave):
         return _NOTHING
-    vector = operation_time(node, target)
+    vector = vector_time(node, target)
     if not isinstance(node.op, Tiled):
         return Job(vector, (streamed.cores[node.results[0].name],))
     whole, plan = whole_of(streamed.blocks, node), node.op.plan
@@ -48,22 +50,39 @@ def product_time(plan: MatrixPlan, windows: int, target: Target) -> float:
     return Rounds(matrix.copies, starts, each, target.timing.t_start_ns).time(windows)
 
 
-def operation_time(node: Node, target: Target) -> float:
-    """Nanoseconds of an operation on the vector unit; for a product, of what follows it there."""
-    return vector_time(node, _elements(node), target)
+def vector_time(node: Node, target: Target) -> float:
+    """Nanoseconds beside arrays: of the vector unit or the local memory port, whichever is more.
+
+    The result is sent as well, once.
+    """
+    moved = target.timing.moved
+    passed = sum(count * moved(size) for count, size in _read_and_written(node))
+    vector = _elements(node) / target.core.vector_lanes * target.core.vector_cycles
+    cycles = max(vector, passed / target.timing.local_bytes_per_cycle)
+    return cycles * _NS_PER_US / target.timing.clock_mhz + move_time(node.results[0], target)
 
 
-def vector_time(node: Node, elements: int, target: Target) -> float:
-    """Nanoseconds on the vector unit for so many elements, and to put together what it reads."""
-    cycles = elements / target.core.vector_lanes * target.core.vector_cycles
-    cycles += _moved_bytes(node, target) / target.timing.local_bytes_per_cycle
+def move_time(value: Value, target: Target) -> float:
+    """Nanoseconds in which a value passes the port of a local memory."""
+    cycles = _bytes(value, target) / target.timing.local_bytes_per_cycle
     return cycles * _NS_PER_US / target.timing.clock_mhz
+
+
+def _read_and_written(node: Node) -> Iterator[tuple[int, int]]:
+    """Elements that pass the port of local memory, and bytes of each."""
+    yield from ((value.type.size, _size(value)) for value in node.results)
+    if isinstance(product_of(node.op), QConv | QMatMul):
+        yield node.results[0].type.size, WORD
+    elif window_of(node) is not None or isinstance(node.op, QDot):
+        yield _elements(node), _size(node.operands[0])
+    else:
+        yield from ((value.type.size, _size(value)) for value in node.operands)
 
 
 def _elements(node: Node) -> int:
     """Elements that the vector unit works on."""
     result = sum(value.type.size for value in node.results)
-    if isinstance(node.op, Tiled):
+    if isinstance(product_of(node.op), QConv | QMatMul):
         return result
     window = window_of(node)
     if window is not None:
@@ -71,12 +90,6 @@ def _elements(node: Node) -> int:
     if isinstance(node.op, QDot):
         return result * node.operands[0].type.shape[-1]
     return max(result, *(value.type.size for value in node.operands))
-
-
-def _moved_bytes(node: Node, target: Target) -> int:
-    """Bytes that are put together for a node, read and written."""
-    types = [value.type for value in (*node.results, *node.operands[:1])]
-    return 2 * sum(t.size * target.timing.moved(t.dtype.numpy.itemsize) for t in types)
 
 
 def busy_times(tiled: TiledGraph) -> dict[int, float]:
@@ -88,5 +101,13 @@ def busy_times(tiled: TiledGraph) -> dict[int, float]:
         for plan in plans:
             for core in plan.cores():
                 busy[core] += product_time(plan, windows, tiled.target)
-            busy[plan.home] += operation_time(node, tiled.target) / len(plans)
+            busy[plan.home] += vector_time(node, tiled.target) / len(plans)
     return busy
+
+
+def _bytes(value: Value, target: Target) -> int:
+    return value.type.size * target.timing.moved(_size(value))
+
+
+def _size(value: Value) -> int:
+    return value.type.dtype.numpy.itemsize

@@ -18,7 +18,7 @@ from ..ir.ops.rows import Box, Span
 from ..ir.ops.spill import Spill
 from ..ir.ops.tiled import Tiled
 from ..mapping.tiled_graph import TiledGraph
-from .jobs import busy_times, operation_time
+from .jobs import busy_times, vector_time
 from .parts import COLUMNS
 from .row_ranges import RULES
 from .stream_rows import Piece, RowSplitter
@@ -78,6 +78,7 @@ class _PhaseSplitter(RowSplitter):
             return operand
         value = Value(f"{node.result.name}[{index}]", type_)
         self._old_phases[value.name] = self._old_phases[operand.name]
+        self._shortcuts[value.name] = frozenset()
         super().add(Node(QConcat(op.axis, op.output), (operand,), (value,), node.origin))
         return value
 
@@ -139,9 +140,9 @@ class _PhaseSplitter(RowSplitter):
         if isinstance(node.op, Tiled):
             turns = len(self._tiled.plans(node)) // strips
             return _runs_apart(node, axis, turns, 1 if self._is_met(node) else _RUNS)
-        if node.operands[0].name in self._parts:
+        if any(operand.name in self._parts for operand in node.operands):
             return super()._runs(node, axis, strips)
-        time = operation_time(node, self._tiled.target)
+        time = vector_time(node, self._tiled.target)
         return _runs_apart(node, axis, max(1, ceil(time / (_GRAIN * self._longest or 1))), 1)
 
     def _turn(self, run: int, runs: int, turns: int) -> int:
@@ -172,13 +173,6 @@ class _PhaseSplitter(RowSplitter):
 
     def _spare_core(self, node: Node) -> int:
         return min(self._busy, key=lambda core: (self._busy[core], core))
-
-    def _add_part(self, node: Node, box: Mapping[int, Span], group: int) -> Value:
-        value = super()._add_part(node, box, group)
-        if not isinstance(node.op, Tiled):
-            share = value.type.size / node.result.type.size
-            self._busy[self.cores[value.name]] += share * operation_time(node, self._tiled.target)
-        return value
 
 
 def _runs_apart(node: Node, axis: int, groups: int, each: int) -> tuple[Span, ...]:

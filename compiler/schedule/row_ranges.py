@@ -102,18 +102,19 @@ def strips_of(columns: int, most: int, grain: int = 1) -> tuple[Span, ...]:
 
 
 def runs_behind(
-    node: Node, axis: int, source: int, edges: Sequence[int], most: int
+    node: Node, axis: int, operand: int, source: int, edges: Sequence[int], most: int
 ) -> tuple[Span, ...]:
     """Runs of rows of the result that end as soon as they can.
 
-    Operand 0 is made in runs along axis `source` that end at `edges`; with each of them go the
-    rows that need nothing behind it. Where these are more than `most` runs, several go together,
-    and longer runs than so many would have are cut.
+    The operand of that number is made in runs along axis `source` that end at `edges`; with each of
+    them go the rows that need nothing behind it. Where these are more than `most` runs, several go
+    together, and longer runs than so many would have are cut.
     """
     rule, rows = RULES[type(product_of(node.op))], node.result.type.shape[axis]
     if rule.grain(node, axis) > 1:
         return runs_of(node, axis, most)
-    ends = [rule.part(node, axis, (row, row + 1)).needs[0].get(source) for row in range(rows)]
+    needs = [rule.part(node, axis, (row, row + 1)).needs[operand] for row in range(rows)]
+    ends = [need.get(source) for need in needs]
     if None in ends:
         return runs_of(node, axis, most)
     stops = [end[1] for end in ends if end is not None]

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from imcc.isa import Target
 
-from ..ir.graph import Graph, Node
-from ..mapping.shares import Demand, Demands, Footprint
+from ..ir.graph import Graph, Node, Value
+from ..mapping.shares import MOST_RUNS, Demand, Demands, Footprint
 from ..mapping.tiling import Sharing
-from .jobs import vector_time
+from .jobs import move_time, vector_time
+from .leading import long_ways_first, shortcuts
 from .options import ScheduleMode
 from .room import row_axes
-from .row_ranges import has_strips
+from .row_ranges import has_strips, part_of, runs_of
+from .running import running
 from .scratch import rows_of, windows_per_row
+from .window import window_of
 
 _FILL = {ScheduleMode.LATENCY: 2, ScheduleMode.THROUGHPUT: 0}
 
@@ -25,19 +29,119 @@ def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
 
     def demands(graph: Graph, footprints: Mapping[str, Footprint]) -> Demands:
         axes = row_axes(graph)
+        work = _work(graph, footprints, axes, target)
         found = (
-            _demand(node, footprints[node.results[0].name], axes[node.results[0].name], target)
+            _demand(node, footprints[name], axes[name], work[name])
             for node in graph.nodes
-            if node.results[0].name in footprints
+            if (name := node.results[0].name) in footprints
         )
-        return Demands(tuple(found), _FILL[mode])
+        return Demands(tuple(found), _FILL[mode], _waits(graph, axes))
 
     return demands
 
 
-def _demand(node: Node, footprint: Footprint, axis: int | None, target: Target) -> Demand:
+def _demand(node: Node, footprint: Footprint, axis: int | None, work: _Work) -> Demand:
     result = node.result
-    rows = 1 if axis is None else rows_of(node)
-    windows, work = windows_per_row(node), vector_time(node, result.type.size, target)
-    columns = axis is not None and has_strips(node, axis)
-    return Demand(result.name, footprint, rows, windows, work, columns)
+    return Demand(
+        result.name,
+        footprint,
+        rows=1 if axis is None else rows_of(node),
+        windows=windows_per_row(node),
+        work=work.whole,
+        columns=axis is not None and has_strips(node, axis),
+        again=(work.rows, work.columns),
+    )
+
+
+def _waits(graph: Graph, axes: Mapping[str, int | None]) -> dict[str, float]:
+    """For each result the part of the rows of its operands that its first rows are made of."""
+    return {
+        value.name: _wait(node, axes[node.results[0].name])
+        for node in graph.nodes
+        for value in node.results
+        if any(axes.get(operand.name) is not None for operand in node.operands)
+    }
+
+
+def _wait(node: Node, axis: int | None) -> float:
+    if axis is None:
+        return 1.0
+    first, *_ = runs_of(node, axis, MOST_RUNS)
+    needs = part_of(node, {axis: first}).needs
+    parts = [
+        stop / operand.type.shape[along]
+        for operand, need in zip(node.operands, needs, strict=True)
+        for along, (_, stop) in need.items()
+    ]
+    return max(parts, default=0.0)
+
+
+@dataclass
+class _Work:
+    """Nanoseconds that the cores of a product work beside its arrays.
+
+    `rows` and `columns` are for what windows read beyond a part of one row, or one column.
+    """
+
+    whole: float = 0.0
+    rows: float = 0.0
+    columns: float = 0.0
+
+    def add(self, node: Node, come: Sequence[Value], target: Target) -> None:
+        """Count a node that reads operands which come from other cores."""
+        self.whole += vector_time(node, target) + sum(move_time(value, target) for value in come)
+        rows, columns = _overlaps(node)
+        # What follows a product reads rows of that: cores send them to each other.
+        time = move_time(node.operands[0], target) * (1 if node.operands[0] in come else 2)
+        self.rows += rows * time
+        self.columns += columns * time
+
+
+def _overlaps(node: Node) -> tuple[float, float]:
+    """By how many rows and columns of the result the windows of a map overlap."""
+    window = window_of(node)
+    if window is None:
+        return 0.0, 0.0
+    spans = zip(window.kernel, window.dilations, window.strides, strict=True)
+    over = [
+        max(0.0, (kernel - 1) * dilation + 1 - stride) / stride
+        for kernel, dilation, stride in spans
+    ]
+    return over[0], over[1] if len(over) > 1 else 0.0
+
+
+def _work(
+    graph: Graph, products: Collection[str], axes: Mapping[str, int | None], target: Target
+) -> dict[str, _Work]:
+    """The work of each product, and of all that follows it.
+
+    What is no product runs where the rows of the operand that it follows are made, as long as there
+    are rows.
+    """
+    leaders: dict[str, str] = {}
+    short = shortcuts(graph)
+    work = {name: _Work() for name in products}
+    for node in graph.nodes:
+        name = node.results[0].name
+        leader = name if name in work else _leader(node, leaders, axes, short)
+        if leader is None:
+            continue
+        leaders[name] = leader
+        come = node.operands[:1]
+        if name != leader:
+            come = tuple(v for v in node.operands if leaders.get(v.name, leader) != leader)
+        work[leader].add(node, come, target)
+    return work
+
+
+def _leader(
+    node: Node,
+    leaders: Mapping[str, str],
+    axes: Mapping[str, int | None],
+    short: Mapping[str, frozenset[str]],
+) -> str | None:
+    """The product on whose cores the rows of a node are made."""
+    rows = [axes.get(operand.name) for operand in node.operands]
+    if axes[node.results[0].name] is None and running(node, rows) is None:
+        return None
+    return next((leaders[v.name] for v in long_ways_first(node, short) if v.name in leaders), None)

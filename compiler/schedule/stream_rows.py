@@ -13,6 +13,7 @@ local memory does not do.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -28,8 +29,11 @@ from ..ir.ops.spill import Spill
 from ..ir.ops.tiled import Tiled
 from ..mapping.shares import most_runs
 from ..mapping.tiled_graph import TiledGraph
+from .jobs import vector_time
+from .leading import least_busy, long_ways_first, shortcuts
 from .order import is_loaded
-from .parts import COLUMNS, Parts, full_box, shifted, starts, volume
+from .parts import COLUMNS, Parts, full_box, shifted, starts
+from .rounds import rounds
 from .row_ranges import Need, has_strips, part_of, row_axis, runs, runs_behind, runs_of, strips_of
 from .running import Running, running
 from .streamed import Block, Streamed
@@ -63,6 +67,8 @@ class RowSplitter:
         self._tiled = tiled
         self._old = tiled.graph
         self._follow = follow
+        self._busy: dict[int, float] = defaultdict(float)  # ns of work that is no product's
+        self._shortcuts = dict(shortcuts(tiled.graph))
         self._builder = GraphBuilder(tiled.graph.name)
         self._whole = {
             value.name: self._builder.input(value.name, value.type) for value in tiled.graph.inputs
@@ -175,15 +181,26 @@ class RowSplitter:
         self._parts[node.result.name] = Parts(axes, cuts, values)
 
     def _runs(self, node: Node, axis: int, strips: int) -> tuple[Span, ...]:
-        """As soon as a run of the first operand is there, there is one of the result."""
-        parts = self._parts.get(node.operands[0].name)
+        """As soon as a run of the operand that it follows is there, there is one of the result.
+
+        Not where the copies of a product would take more rounds for that than for even runs.
+        """
+        ways = long_ways_first(node, self._shortcuts)
+        followed = next((value for value in ways if value.name in self._parts), ways[0])
+        parts = self._parts.get(followed.name)
         if isinstance(node.op, Tiled):
             most = most_runs(strips, len(self._tiled.plans(node)) // strips)
         else:
             most = max(most_runs(strips), len(parts.rows) if parts else 1)
+        even = runs_of(node, axis, most)
         if parts is None:
-            return runs_of(node, axis, most)
-        return runs_behind(node, axis, parts.axes[0], [stop for _, stop in parts.rows], most)
+            return even
+        edges = [stop for _, stop in parts.rows]
+        soon = runs_behind(node, axis, node.operands.index(followed), parts.axes[0], edges, most)
+        if not isinstance(node.op, Tiled):
+            return soon
+        plans = self._tiled.plans(node)
+        return min(soon, even, key=lambda cut: rounds(node, plans, cut, strips))
 
     def _strips(self, node: Node, axis: int) -> tuple[Span, ...] | None:
         """Strips of columns: of a product as it is mapped, else as of what it reads."""
@@ -193,7 +210,7 @@ class RowSplitter:
         if isinstance(node.op, Tiled):
             count = self._strip_count(node, axis)
             return strips_of(columns, count, windows_at_once(node)[-1]) if count > 1 else None
-        for operand in node.operands:
+        for operand in long_ways_first(node, self._shortcuts):
             parts = self._parts.get(operand.name)
             if parts is not None and parts.strips:
                 if operand.type.shape[COLUMNS] == columns:
@@ -206,21 +223,21 @@ class RowSplitter:
         return self._tiled.strips.get(node.result.name, 1)
 
     def _add_reduction(self, node: Node, reduction: Running) -> None:
-        """Each run is reduced where it is; what comes of it goes to the core of the result."""
-        name, core = node.result.name, self._tiled.core_of(node)
-        before: Value | None = None
-        for index, run in enumerate(self._reducible(node.operands[0], reduction, core)):
-            part = self._reduced(
-                node, reduction.part, (run,), f"{name}@{index}", self.cores[run.name]
-            )
-            if before is None:
-                before = part
-            elif reduction.adds:
-                before = self._reduced(node, AddSums(), (before, part), f"{name}@..{index}", core)
-            else:
-                before = self._largest(node, reduction.part, (before, part), f"{name}@..{index}")
-        assert before is not None
-        self._take(replace(node, op=reduction.last), (before,), core)
+        """Runs are reduced where they are, one after the other; then what came of each core."""
+        name, here = node.result.name, self._tiled.core_of(node)
+        found: dict[int, Value] = {}
+        for index, run in enumerate(self._reducible(node.operands[0], reduction, here)):
+            core = self.cores[run.name]
+            part = self._reduced(node, reduction.part, (run,), f"{name}@{index}", core)
+            before = found.get(core)
+            two = None if before is None else (before, part)
+            found[core] = self._both(node, reduction, two, f"{name}@..{index}") if two else part
+        left = sorted(found.values(), key=lambda value: self.cores[value.name] != here)
+        while len(left) > 1:
+            pairs = zip(left[::2], left[1::2], strict=False)
+            single = left[len(left) // 2 * 2 :]
+            left = [self._both(node, reduction, two, f"{two[0].name}+") for two in pairs] + single
+        self._take(replace(node, op=reduction.last), (left[0],), here)
 
     def _reducible(self, value: Value, reduction: Running, core: int) -> Iterator[Value]:
         """The parts of a value, with all columns where these are not reduced."""
@@ -242,13 +259,14 @@ class RowSplitter:
     ) -> Value:
         return self._place(self._builder.add(op, operands, name, node.origin), core)
 
-    def _largest(self, node: Node, op: Op, operands: Sequence[Value], name: str) -> Value:
-        """The largest codes of two tensors, as rows of one."""
-        core, axis = self._tiled.core_of(node), self._axis(node.operands[0])
+    def _both(self, node: Node, reduction: Running, two: tuple[Value, Value], name: str) -> Value:
+        """What comes of two parts together, where the first one is."""
+        core, axis = self.cores[two[0].name], self._axis(node.operands[0])
+        if reduction.adds:
+            return self._reduced(node, AddSums(), two, name, core)
         assert axis is not None
-        rows = Rows.along(axis, ((0, 1), (0, 1)))
-        both = self._reduced(node, rows, operands, f"{name} both", core)
-        return self._reduced(node, op, (both,), name, core)
+        rows = self._reduced(node, Rows.along(axis, ((0, 1), (0, 1))), two, f"{name} both", core)
+        return self._reduced(node, reduction.part, (rows,), name, core)
 
     def _add_part(self, node: Node, box: Mapping[int, Span], group: int) -> Value:
         part = part_of(node, box)
@@ -262,6 +280,9 @@ class RowSplitter:
         origin = tuple(start for start, _ in box.values())
         name = f"{node.result.name}@{','.join(map(str, origin))}"
         value = self._place(self._builder.add(op, operands, name, node.origin), core)
+        if not isinstance(op, Tiled):
+            made = Node(op, tuple(operands), (value,), node.origin)
+            self._busy[core] += vector_time(made, self._tiled.target)
         self.blocks[value.name] = Block(node.result.name, tuple(box), origin)
         return value
 
@@ -284,12 +305,12 @@ class RowSplitter:
             return self._tiled.plans(node)[group].home
         if not self._follow:
             return self._tiled.core_of(node)
-        for operand, need in zip(node.operands, needs, strict=True):
-            parts = self._along(operand, need) if need else None
-            if parts is not None:
-                found = parts.over(parts.box(operand, need))
-                most, _, _ = max(found, key=lambda part: volume(part[2]))
-                return self.cores[most.name]
+        wanted = {v.name: need for v, need in zip(node.operands, needs, strict=True) if need}
+        for operand in long_ways_first(node, self._shortcuts):
+            need = wanted.get(operand.name)
+            parts = None if need is None else self._along(operand, need)
+            if need is not None and parts is not None:
+                return least_busy(parts.over(parts.box(operand, need)), self.cores, self._busy)
         return self._spare_core(node)
 
     def _spare_core(self, node: Node) -> int:

@@ -130,3 +130,21 @@ def test_cores_are_shared_by_time() -> None:
     pair = [Demand(name, Footprint(1, 1, 1.0), 1, 1, work=9.0) for name in ("a", "b")]
     shares = choose_shares(pair, Room(1, 20))
     assert [share.load for share in shares.values()] == [10.0, 10.0]
+
+
+def test_groups_in_turn_and_strips_read_more_than_their_own() -> None:
+    """8 rows of 4 windows of 10 ns; a part of one row, or one column, reads for 16 ns more."""
+    demand = Demand("p", Footprint(1, 1, 10.0), 8, 4, columns=True, again=(16.0, 16.0))
+    assert demand.time(Share(1, 1, 1)) == 8 * 40
+    assert demand.time(Share(2, 1, 1)) == 4 * (40 + 16 / 8)
+    assert demand.time(Share(2, 1, 2)) == 8 * (20 + 16 / 2 / 16)
+
+
+@pytest.mark.parametrize(("cores", "strips"), [(7, 1), (8, 4)])
+def test_neighbours_have_the_same_strips_where_cores_are_left(cores: int, strips: int) -> None:
+    """The second product is as quick on one core with four copies as in four strips."""
+    first = Demand("a", Footprint(4, 1, 10.0), 8, 8, columns=True)
+    second = Demand("b", Footprint(1, 1, 10.0), 8, 8, columns=True)
+    shares = choose_shares([first, second], Room(cores, 4))
+    assert shares["a"].strips == 4
+    assert shares["b"].strips == strips

@@ -83,7 +83,9 @@ def test_copies_are_worth_their_writing_or_there_are_none() -> None:
     for demand, copies in ((slow, 4), (fast, 1)):
         choice = StageCosts(chip(1, 4), cells, Demands((demand,))).choice(0, 1)
         assert choice is not None
-        assert choice[1] == {"a": Share(1, copies, load=choice[1]["a"].load)}
+        assert choice[1] == {
+            "a": Share(1, copies, load=choice[1]["a"].load, part=choice[1]["a"].part)
+        }
 
 
 def test_stage_without_room_has_no_cost() -> None:
