@@ -81,7 +81,7 @@ def test_what_stays_is_written_first() -> None:
 
 @pytest.mark.parametrize("mode", [ScheduleMode.LATENCY, ScheduleMode.THROUGHPUT])
 def test_ordering_leaves_setup_barriers_and_writes_where_they_belong(mode: ScheduleMode) -> None:
-    program, probes = emit_with_probes(made(mode, 4, cores=5))
+    program, probes = emit_with_probes(made(mode, 7, cores=3))
     ordered, _ = order_instructions(program, probes)
     validate(ordered)
     for core, code in program.cores.items():
