@@ -1,13 +1,14 @@
-"""Ways to deal out a chip, one after the other until all is placed: the best comes first.
+"""Ways to deal out a chip, the one that promises the shortest interval first.
 
 Work of layers that lie far apart shares a core only where all is not placed otherwise. Where small
 products spread over all cores and leave none to one that fills a core, all is placed again with
-such cores kept.
+such cores kept, or with the large products first and the small ones in what these leave.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from math import inf
 
 from .placer import Deal
@@ -15,23 +16,42 @@ from .shares import Demands, Room, Share
 
 # Between beginnings on one core, of the time of an input.
 _APART = (0.15, 0.3, 0.6, inf)
+# Of a chip on which large products come first.
+_TIGHT = (1.0, 0.95, 0.9, 0.85, 0.8)
 
 
-def deals(demands: Demands, chip: Room, choices: Sequence[Mapping[str, Share]]) -> Iterator[Deal]:
-    """Deals of these choices of shares, and one with every product once."""
+def deals(
+    demands: Demands, chip: Room, choices: Sequence[Mapping[str, Share]], *, beside: bool = False
+) -> Iterator[Deal]:
+    """Deals of these choices of shares, and one with every product once.
+
+    `beside` says that what lies far apart costs nothing on one core.
+    """
     footprints = {demand.name: demand.footprint for demand in demands.products}
-    each = [(shares, apart) for shares in choices for apart in _APART]
-    for shares, apart in sorted(each, key=lambda one: _interval(*one)):
-        yield Deal(shares, {}, apart, demands.waits)
+    found = [Deal(shares, {}, apart, demands.waits) for shares in choices for apart in _APART]
+    found += _large_first(demands, chip)
+    yield from sorted(found, key=lambda deal: interval(deal, deal.slowest, beside))
     for shares in choices:
         kept = {name: chip.whole_cores(footprints[name], share) for name, share in shares.items()}
         yield Deal(shares, kept, inf, demands.waits)
     yield Deal(demands.once(), {}, inf, demands.waits)
 
 
-def _interval(shares: Mapping[str, Share], apart: float) -> float:
-    """The time of the slowest product, and until the last on a core has begun, at most an input."""
-    return max((share.load for share in shares.values()), default=0.0) * (1 + min(apart, 1.0))
+def _large_first(demands: Demands, chip: Room) -> Iterator[Deal]:
+    """Deals of all there is, in which what fills most of a core is placed before what is small."""
+    held = {demand.name: demand.footprint for demand in demands.products}
+    for shares in different(demands, (replace(chip, part=p, tight=True) for p in _TIGHT)):
+        filled = {n: held[n].arrays * one.copies / held[n].cores for n, one in shares.items()}
+        order = sorted(shares, key=lambda name: (-filled[name], -shares[name].load))
+        yield Deal(shares, {}, inf, demands.waits, tuple(order))
+
+
+def interval(deal: Deal, longest: float, beside: bool) -> float:
+    """The time that a deal promises from input to input, if a core works so long for each.
+
+    Layers begin one after the other, the last on a core at most an input behind the first.
+    """
+    return longest if beside else longest * (1 + min(deal.apart, 1.0))
 
 
 def different(demands: Demands, rooms: Iterable[Room]) -> list[Mapping[str, Share]]:

@@ -35,13 +35,20 @@ class Deal:
 
     Of products in `whole_cores` so many cores stay empty until they are placed. Those on one core
     begin at most `apart` of the time of an input one after the other, while there are other cores;
-    `waits` is as for `Demands`. Without shares products fill one core after the other.
+    `waits` is as for `Demands`. Products in `first` are placed before all else. Without shares
+    products fill one core after the other.
     """
 
     shares: Mapping[str, Share] = field(default_factory=dict)
     whole_cores: Mapping[str, int] = field(default_factory=dict)
     apart: float = 0.0
     waits: Mapping[str, float] = field(default_factory=dict)
+    first: tuple[str, ...] = ()
+
+    @property
+    def slowest(self) -> float:
+        """The time of the slowest product."""
+        return max((share.load for share in self.shares.values()), default=0.0)
 
 
 class Placer:
@@ -75,12 +82,14 @@ class Placer:
         self._made: dict[str, float] = {}  # when the first rows of values are there
         self._apart = deal.apart
         self._load = 0.0  # of the group that is placed
-        self._slowest = max((share.load for share in deal.shares.values()), default=0.0)
+        self._slowest = deal.slowest
+        self._first = {name: index for index, name in enumerate(deal.first)}
         self._begins = 0.0  # when the node that is placed can begin
 
     def add_all(self, nodes: Iterable[Node]) -> None:
-        """Place nodes, each after its producers."""
-        for node in nodes:
+        """Place nodes, each after its producers, or those first that the deal wants first."""
+        last = len(self._first)
+        for node in sorted(nodes, key=lambda node: self._first.get(node.results[0].name, last)):
             self.add(node)
 
     def strips(self) -> dict[str, int]:
@@ -106,6 +115,11 @@ class Placer:
             core = self._vector(node)
         if core is not None:
             self.cores.update((result.name, core) for result in node.results)
+
+    @property
+    def busiest(self) -> float:
+        """The time of products on the core with most of it."""
+        return max(self._loads.values(), default=0.0)
 
     @property
     def cores_filled(self) -> int:

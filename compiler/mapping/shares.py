@@ -77,11 +77,15 @@ class Footprint:
 
 @dataclass(frozen=True)
 class Room:
-    """`cores` cores of `arrays` arrays each, of which a part is given out."""
+    """`cores` cores of `arrays` arrays each, of which a part is given out.
+
+    A `tight` one counts arrays and times as they are, as if what shares cores always fitted.
+    """
 
     cores: int
     arrays: int
     part: float = 1.0
+    tight: bool = False
 
     @property
     def total(self) -> int:
@@ -118,8 +122,10 @@ class Table:
         Where a core is busy more than half of it, hardly anything else goes there; what shares a
         core with others wants more of it than its own time.
         """
-        busy = self.loads / time + _COMPANY
-        cores = self.cores * np.where(busy > _HALF, 1, busy)
+        busy = self.loads / time
+        if not room.tight:
+            busy = np.where(busy + _COMPANY > _HALF, 1, busy + _COMPANY)
+        cores = self.cores * busy
         taken: Floats = np.maximum(self.arrays / room.arrays, cores)
         return np.where(self.times <= time, taken, np.inf)
 
@@ -233,6 +239,8 @@ class Demand:
         Where more than half of a core is taken, hardly anything else goes there.
         """
         held = self.footprint.arrays * copies
+        if room.tight:
+            return held
         single = self.footprint.cores == 1
         cores = -(-held // room.arrays) if single else np.full_like(held, self.footprint.cores)
         whole = cores * room.arrays

@@ -10,8 +10,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
+from math import inf
 
-from imcc.isa.target import Target
+from imcc.isa.target import Network, Target
 
 from ..errors import UnsupportedError
 from ..ir.builder import GraphBuilder, rebuild
@@ -19,7 +20,7 @@ from ..ir.graph import Graph, Node, Value
 from ..ir.ops.quantized import QConv, QMatMul
 from ..ir.ops.tiled import Tiled
 from .bounds import window_time
-from .deals import deals, different
+from .deals import deals, different, interval
 from .options import TileOptions
 from .place import CoreSpace, Shape
 from .placer import Deal, Fits, Placer
@@ -82,26 +83,35 @@ def _at_once(
     options: TileOptions,
     demands: Demands | None,
 ) -> Mapped | None:
-    """Everything on the chip together; None where it does not fit."""
+    """Everything on the chip together; None where it does not fit.
+
+    Of several deals the one is taken whose busiest core promises the shortest interval.
+    """
     array = target.array
     cells = target.chip.cores * target.core.arrays * array.rows * array.cols
     if sum(cutter.least_cells() for cutter in cutters.values()) > cells:
         return None
-    for deal in chain(_deals(demands, target), (Deal(),)):
-        own = TileOptions() if deal.shares else options
-        placer = Placer(target, cutters, fits, own, deal)
+    beside = demands is not None and not demands.fill and target.chip.network is Network.BUS
+    best: Placer | None = None
+    shortest = inf
+    for deal in chain(_deals(demands, target, beside), (Deal(),)):
+        if best is not None and interval(deal, deal.slowest, beside) >= shortest:
+            break
+        placer = Placer(target, cutters, fits, TileOptions() if deal.shares else options, deal)
         placer.add_all(graph.nodes)
-        if placer.has_room():
-            return Mapped(placer.plans, placer.cores, placer.strips(), {})
-    return None
+        found = interval(deal, placer.busiest, beside)
+        if placer.has_room() and (best is None or found < shortest):
+            best, shortest = placer, found
+    return None if best is None else Mapped(best.plans, best.cores, best.strips(), {})
 
 
-def _deals(demands: Demands | None, target: Target) -> Iterator[Deal]:
+def _deals(demands: Demands | None, target: Target, beside: bool) -> Iterator[Deal]:
     """Ways to deal out the whole chip."""
     if demands is None:
         return
     chip = Room(target.chip.cores, target.core.arrays)
-    yield from deals(demands, chip, different(demands, (replace(chip, part=p) for p in _PARTS)))
+    choices = different(demands, (replace(chip, part=p) for p in _PARTS))
+    yield from deals(demands, chip, choices, beside=beside)
 
 
 def footprint(cutter: Cutter) -> Footprint:

@@ -119,18 +119,17 @@ def _plans(tiled: TiledGraph, mode: ScheduleMode, streamed: Streamed | None) -> 
 def _pipelined(tiled: TiledGraph, streamed: Streamed) -> Iterator[_Plan]:
     """The plan in which each phase works on another input, if its rounds promise to be short.
 
-    It is that where the cores of one whose rows stream would wait for the network, and would not
-    for the global memory.
+    They do where the global memory has less to do than the busiest core, or than the network if
+    rows stream.
     """
     target, longest = tiled.target, max(busy_times(tiled).values())
     network = network_time(_exchanged(tiled, _plan_of(streamed)), target)
-    if network <= longest:
-        return
     apart = rows_in_phases(tiled, pipeline_phases(tiled))
     plan = _plan_of(apart)
     readers = [len(plan.sites[index].readers) for index in range(len(apart.graph.nodes))]
     cycles = handed_on(apart, readers, target) / target.timing.global_bytes_per_cycle
-    if cycles / target.timing.clock_mhz * 1000.0 < network and inputs_fit(tiled, apart):
+    memory = cycles / target.timing.clock_mhz * 1000.0
+    if memory < max(network, longest) and inputs_fit(tiled, apart):
         yield replace(plan, pipelined=True)
 
 
