@@ -27,7 +27,7 @@ import numpy as np
 
 from .choices import Floats, Ints
 
-MOST_RUNS = 56  # of rows of a product
+MOST_RUNS = 28  # of rows of a product; with 56 intervals on `isaac` are up to a quarter longer
 MOST_PARTS = 168  # of a product: runs times strips
 LEAST_ROUNDS = 6  # parts that a group makes one after the other, where there are as many
 _MOST_STRIPS = 14

@@ -91,7 +91,8 @@ def _at_once(
     cells = target.chip.cores * target.core.arrays * array.rows * array.cols
     if sum(cutter.least_cells() for cutter in cutters.values()) > cells:
         return None
-    beside = demands is not None and not demands.fill and target.chip.network is Network.BUS
+    # All cores of a bus are equally near, and its chips have time rather than arrays to give out.
+    beside = target.chip.network is Network.BUS
     best: Placer | None = None
     shortest = inf
     for deal in chain(_deals(demands, target, beside), (Deal(),)):

@@ -20,8 +20,9 @@ from ..ir.ops.tiled import Tiled
 from ..mapping.tiled_graph import TiledGraph
 from .jobs import busy_times, vector_time
 from .parts import COLUMNS
+from .row_joins import Piece
 from .row_ranges import RULES
-from .stream_rows import Piece, RowSplitter
+from .stream_rows import RowSplitter
 from .streamed import Streamed
 from .window import product_of, window_of
 

@@ -12,8 +12,9 @@ from ..ir.ops.host import Host
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..mapping.shares import MOST_RUNS
 from .allocate import aligned
+from .cuts import runs, runs_of
 from .layout import ELEMENTS
-from .row_ranges import part_of, row_axis, runs, runs_of
+from .row_ranges import part_of, row_axis
 from .running import Running, running
 from .scratch import requests
 from .window import border_of, bordered

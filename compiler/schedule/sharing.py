@@ -10,11 +10,12 @@ from imcc.isa import Target
 from ..ir.graph import Graph, Node, Value
 from ..mapping.shares import MOST_RUNS, Demand, Demands, Footprint
 from ..mapping.tiling import Sharing
+from .cuts import runs_of
 from .jobs import move_time, vector_time
 from .leading import long_ways_first, shortcuts
 from .options import ScheduleMode
 from .room import row_axes
-from .row_ranges import has_strips, part_of, runs_of
+from .row_ranges import has_strips, part_of
 from .running import running
 from .scratch import rows_of, windows_per_row
 from .window import window_of

@@ -147,7 +147,7 @@ def test_the_last_window_of_a_row_may_be_partial() -> None:
 
 @pytest.mark.parametrize("mode", [ScheduleMode.LATENCY, ScheduleMode.THROUGHPUT])
 def test_where_rows_stream(mode: ScheduleMode) -> None:
-    graph = convolution((1, 16, 32, 32), 16)
+    graph = convolution((1, 16, 64, 64), 16)
     assert chosen(graph, chip(256, 256, cores=4), mode) == (1, 2)
 
 

@@ -20,7 +20,8 @@ from imcc.compiler.ir.ops.shape import Expand, Reshape, Slice
 from imcc.compiler.ir.types import DType
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import ScheduleMode
-from imcc.compiler.schedule.row_ranges import part_of, row_axis, runs_of
+from imcc.compiler.schedule.cuts import runs_of
+from imcc.compiler.schedule.row_ranges import part_of, row_axis
 from imcc.runtime import Machine
 
 CODES = QuantParams((0.5,), (3,))
