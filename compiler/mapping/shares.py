@@ -148,7 +148,8 @@ class Demand:
 
     `work` is the time of its work beside the arrays. `again` is the time in which rows, and
     columns, come that a part reads beyond its own, if each part had one row and one column. With
-    `columns` the windows of a row can be cut in strips.
+    `columns` the windows of a row can be cut in strips. Groups take turns with runs of rows, or
+    `apart` each makes one run.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Demand:
     work: float = 0.0
     columns: bool = False
     again: tuple[float, float] = (0.0, 0.0)
+    apart: bool = False
 
     def time(self, share: Share, fill: int = 0) -> float:
         """Time for all rows, the groups side by side, and for `fill` parts more."""
@@ -198,7 +200,7 @@ class Demand:
 
     def _turns(self, strips: int, most: int) -> Ints:
         """Numbers of groups for each strip that leave every group `LEAST_ROUNDS` parts to make."""
-        turns = min(max(1, self.rows // LEAST_ROUNDS), most)
+        turns = min(max(1, self.rows // (1 if self.apart else LEAST_ROUNDS)), most)
         return np.arange(1, (max(1, turns) if strips == 1 else turns) + 1)
 
     def _most_copies(self, strips: int, room: Room) -> int:
@@ -210,6 +212,8 @@ class Demand:
 
     def _lengths(self, strips: int, turns: Ints) -> Ints:
         """Rows of a run."""
+        if self.apart:
+            return -(-self.rows // turns)
         return np.array([-(-self.rows // most_runs(strips, int(number))) for number in turns])
 
     def _times(self, strips: int, turns: Ints, copies: Ints, fill: int) -> Floats:

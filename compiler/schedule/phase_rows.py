@@ -163,8 +163,9 @@ class _PhaseSplitter(RowSplitter):
     def _runs_each(self, node: Node) -> int:
         """Runs of each group of a product: as few as are of use, and as local memory has room."""
         most = _ROOM * self._tiled.target.core.local_memory_bytes
-        own = node.result.type.size / len(self._tiled.plans(node))
-        return max(1 if self._is_met(node) else _RUNS, ceil(own / most))
+        plans = self._tiled.plans(node)
+        own, meets = node.result.type.size / len(plans), len(plans[0].cores()) > 1
+        return max(1 if meets or self._is_met(node) else _RUNS, ceil(own / most))
 
     def _is_met(self, node: Node) -> bool:
         """Whether windows of the same phase reach over the rows that a product makes.

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from imcc.isa import Target
+from imcc.isa.target import Network
 
 from ..ir.graph import Graph, Node, Value
 from ..mapping.shares import MOST_RUNS, Demand, Demands, Footprint
@@ -27,12 +28,14 @@ def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
     """What products ask for in a schedule; None where each lies on the chip once."""
     if mode is ScheduleMode.LAYERS:
         return None
+    # A bus holds up rows that stream: there will be phases (see `schedule.pipeline`).
+    apart = mode is ScheduleMode.THROUGHPUT and target.chip.network is Network.BUS
 
     def demands(graph: Graph, footprints: Mapping[str, Footprint]) -> Demands:
         axes = row_axes(graph)
         work = _work(graph, footprints, axes, target)
         found = (
-            _demand(node, footprints[name], axes[name], work[name])
+            _demand(node, footprints[name], axes[name], work[name], apart)
             for node in graph.nodes
             if (name := node.results[0].name) in footprints
         )
@@ -41,7 +44,7 @@ def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
     return demands
 
 
-def _demand(node: Node, footprint: Footprint, axis: int | None, work: _Work) -> Demand:
+def _demand(node: Node, footprint: Footprint, axis: int | None, work: _Work, apart: bool) -> Demand:
     result = node.result
     return Demand(
         result.name,
@@ -51,6 +54,7 @@ def _demand(node: Node, footprint: Footprint, axis: int | None, work: _Work) -> 
         work=work.whole,
         columns=axis is not None and has_strips(node, axis),
         again=(work.rows, work.columns),
+        apart=apart,
     )
 
 

@@ -214,7 +214,7 @@ def test_groups_leave_a_core_to_a_product_that_fills_one() -> None:
     """Three groups of one array would take a core each; the last product needs all of one."""
     tiled = tile(_small_and_large(), _chip(3, 8), sharing=_sharing(3))
     tiled.verify()
-    assert [plan.home for plan in tiled.groups["y1"]] == [0, 0, 0]
+    assert len({plan.home for plan in tiled.groups["y1"]}) == 1
     others = {shard.core for name in ("y1", "y2") for shard in _op(tiled, name).plan.shards}
     assert _op(tiled, "y3").plan.home not in others
 

@@ -19,7 +19,7 @@ MODELS = Path(__file__).parents[3] / "models"
 
 @pytest.mark.parametrize(
     ("network", "target", "several"),
-    [("fmnist_resnet8", "dcim22", True), ("fmnist_mobilenet", "pimcomp", False)],
+    [("fmnist_resnet8", "dcim22", True), ("fmnist_lenet", "isaac", False)],
 )
 def test_the_faster_program_is_taken(network: str, target: str, several: bool) -> None:
     """The estimate likes parallel windows for both, and the second would be slower with them."""
