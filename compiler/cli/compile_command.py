@@ -156,12 +156,12 @@ def _bounds(figures: Report) -> list[tuple[str, str]]:
 
 
 def _phases(count: int) -> Iterator[tuple[str, str]]:
-    """That several inputs are on their way; nothing where rows stream from layer to layer."""
+    """That several inputs are on their way; nothing where one is."""
     if count > 1:
         yield (
             "phases",
-            f"{count}, each for another input at a time, because the network on the chip is slower "
-            "than the global memory",
+            f"{count}, each for another input at a time: the global memory is quick enough to hand "
+            "on what they make",
         )
 
 

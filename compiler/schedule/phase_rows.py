@@ -194,6 +194,6 @@ def _runs_apart(node: Node, axis: int, groups: int, each: int) -> tuple[Span, ..
     """
     rows = node.result.type.shape[axis]
     grain = RULES[type(product_of(node.op))].grain(node, axis)
-    pieces = min(groups * each, rows // grain)
+    pieces = max(1, min(groups * each, rows // grain))
     edges = [rows // grain * piece // pieces * grain for piece in range(pieces)]
     return tuple(pairwise([*edges, rows]))

@@ -39,8 +39,9 @@ def can_be_in_phases(tiled: TiledGraph) -> bool:
 def inputs_fit(tiled: TiledGraph, apart: Streamed) -> bool:
     """Whether all inputs on their way have room in global memory, beside the weights."""
     graph, weights = apart.graph, tiled.graph.constants.values()
-    waiting = sum(node.result.type.size for node in graph.nodes if isinstance(node.op, Spill))
-    ends = sum(value.type.size for value in (*graph.inputs, *graph.outputs))
+    waiting = [node.result for node in graph.nodes if isinstance(node.op, Spill)]
+    held = [value.type for value in (*graph.inputs, *graph.outputs, *waiting)]
+    each = sum(type_.size * type_.dtype.numpy.itemsize for type_ in held)
     phases = len(set(apart.phases.values()))
-    needed = phases * (waiting + ends) + _PACKED * sum(array.nbytes for array in weights)
+    needed = phases * each + _PACKED * sum(array.nbytes for array in weights)
     return needed <= tiled.target.chip.global_memory_bytes

@@ -27,12 +27,12 @@ from ..ir.ops.rows import Rows, Span
 from ..ir.ops.tiled import Tiled
 from ..mapping.shares import most_runs
 from ..mapping.tiled_graph import TiledGraph
+from .copy_rounds import rounds
 from .cuts import runs, runs_behind, runs_of, strips_of
 from .jobs import vector_time
 from .leading import least_busy, long_ways_first, shortcuts
 from .order import is_loaded
 from .parts import COLUMNS, Parts
-from .rounds import rounds
 from .row_joins import RowJoiner
 from .row_ranges import Need, has_strips, part_of, row_axis
 from .running import Running, running
