@@ -37,12 +37,13 @@ _COMPANY = 0.15  # of a core, for each group beside others
 _LEAST_WIDTH = 2  # columns of a strip; narrower ones mostly read what others read too
 
 
-def most_runs(strips: int, turns: int = 1) -> int:
+def most_runs(strips: int, turns: int = 1, finer: int = 1) -> int:
     """The most runs of rows that results in so many strips are made in.
 
-    Where groups take turns each has `LEAST_ROUNDS` of them.
+    Where groups take turns each has `LEAST_ROUNDS` of them. `finer` runs are as much shorter.
     """
-    return max(1, min(MOST_RUNS, MOST_PARTS // strips), LEAST_ROUNDS * turns if turns > 1 else 1)
+    most = min(MOST_RUNS, MOST_PARTS // strips)
+    return finer * max(1, most, LEAST_ROUNDS * turns if turns > 1 else 1)
 
 
 @dataclass(frozen=True)

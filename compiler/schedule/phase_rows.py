@@ -39,14 +39,14 @@ _GRAIN = 0.3
 
 def rows_in_phases(tiled: TiledGraph, phases: Mapping[str, int]) -> Streamed:
     """Cut operations in runs of rows, and in strips of columns where groups share rows."""
-    return _PhaseSplitter(tiled, phases, True).split()
+    return _PhaseSplitter(tiled, phases).split()
 
 
 class _PhaseSplitter(RowSplitter):
     """The new graph while it is built; `_busy` is what each core has to do, in ns."""
 
-    def __init__(self, tiled: TiledGraph, phases: Mapping[str, int], follow: bool) -> None:
-        super().__init__(tiled, phases, follow)
+    def __init__(self, tiled: TiledGraph, phases: Mapping[str, int]) -> None:
+        super().__init__(tiled, phases)
         self._joins: dict[str, tuple[tuple[Value, int], ...]] = {}  # operands, where they begin
         self._busy = busy_times(tiled)
         self._longest = max(self._busy.values())

@@ -43,6 +43,8 @@ from .window import Border, border_of, bordered
 
 # How far operations may run ahead of the order of demand, as a part of all of them.
 _AHEAD = (1.0, 0.3, 0.1, 0.03, 0.01)
+# How much shorter runs are where those of the mapping find no room in local memory.
+_FINER = (2, 4)
 # Operations whose rows stream together where not all of a stage can: the more, the faster.
 _TOGETHER = (32, 16, 8, 4, 2, 1)
 
@@ -110,6 +112,8 @@ def _plans(tiled: TiledGraph, mode: ScheduleMode, streamed: Streamed | None) -> 
         if mode is ScheduleMode.THROUGHPUT and can_be_in_phases(tiled):
             yield from _pipelined(tiled, streamed)
         yield from _streamed_plans(tiled, streamed)
+        for finer in _FINER:
+            yield from _streamed_plans(tiled, stream_rows(tiled, finer=finer))
         yield from _streamed_plans(tiled, stream_rows(tiled, follow=False))
     for together in (1,) if mode is ScheduleMode.LAYERS else _TOGETHER:
         waiting = stream_rows(tiled, follow=False, phases=layer_phases(tiled, together))

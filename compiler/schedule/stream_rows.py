@@ -41,7 +41,11 @@ from .window import windows_at_once
 
 
 def stream_rows(
-    tiled: TiledGraph, *, follow: bool = True, phases: Mapping[str, int] | None = None
+    tiled: TiledGraph,
+    *,
+    follow: bool = True,
+    phases: Mapping[str, int] | None = None,
+    finer: int = 1,
 ) -> Streamed:
     """Cut operations in runs of rows, and in strips of columns where the mapping has them.
 
@@ -49,16 +53,20 @@ def stream_rows(
 
     What is not a product runs where its rows are made, which is quick, or unless `follow` where the
     mapping has put it: there are the windows of all rows in one place, and take less memory.
+    `finer` runs are as much shorter than the mapping was made for, and take less memory too.
     """
-    return RowSplitter(tiled, tiled.stages if phases is None else phases, follow).split()
+    return RowSplitter(tiled, tiled.stages if phases is None else phases, follow, finer).split()
 
 
 class RowSplitter(RowJoiner):
     """The new graph while it is built."""
 
-    def __init__(self, tiled: TiledGraph, phases: Mapping[str, int], follow: bool) -> None:
+    def __init__(
+        self, tiled: TiledGraph, phases: Mapping[str, int], follow: bool = True, finer: int = 1
+    ) -> None:
         super().__init__(tiled, phases)
         self._follow = follow
+        self._finer = finer
         self._busy: dict[int, float] = defaultdict(float)  # ns of work that is no product's
         self._shortcuts = dict(shortcuts(tiled.graph))
 
@@ -133,9 +141,9 @@ class RowSplitter(RowJoiner):
         followed = next((value for value in ways if value.name in self._parts), ways[0])
         parts = self._parts.get(followed.name)
         if isinstance(node.op, Tiled):
-            most = most_runs(strips, len(self._tiled.plans(node)) // strips)
+            most = most_runs(strips, len(self._tiled.plans(node)) // strips, self._finer)
         else:
-            most = max(most_runs(strips), len(parts.rows) if parts else 1)
+            most = max(most_runs(strips, 1, self._finer), len(parts.rows) if parts else 1)
         even = runs_of(node, axis, most)
         if parts is None:
             return even
