@@ -96,7 +96,9 @@ def _at_once(
     best: Placer | None = None
     shortest = inf
     for deal in chain(_deals(demands, target, beside), (Deal(),)):
-        if best is not None and interval(deal, deal.slowest, beside) >= shortest:
+        least = interval(deal, deal.slowest, beside)
+        # Deals of everything once promise no time: they are for chips on which nothing else packs.
+        if best is not None and (not deal.slowest or least >= shortest):
             break
         placer = Placer(target, cutters, fits, TileOptions() if deal.shares else options, deal)
         placer.add_all(graph.nodes)

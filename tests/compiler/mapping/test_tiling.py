@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -29,6 +30,7 @@ from imcc.compiler.ir.types import DType
 from imcc.compiler.ir.verify import verify
 from imcc.compiler.mapping import TiledGraph, TileOptions, summary, tile
 from imcc.compiler.mapping.oversize import cut_to_chip
+from imcc.compiler.mapping.placer import Deal
 from imcc.compiler.mapping.shares import Demand, Demands, Footprint, Room, Share
 from imcc.compiler.mapping.tiling import Sharing
 from imcc.compiler.passes import PassContext
@@ -217,6 +219,17 @@ def test_groups_leave_a_core_to_a_product_that_fills_one() -> None:
     assert len({plan.home for plan in tiled.groups["y1"]}) == 1
     others = {shard.core for name in ("y1", "y2") for shard in _op(tiled, name).plan.shards}
     assert _op(tiled, "y3").plan.home not in others
+
+
+def test_everything_once_is_a_last_resort(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has no times, and must not pass for a deal that takes none."""
+    names = ("y1", "y2", "y3")
+    grouped = {name: Share(groups=3 if name == "y1" else 1, load=1.0) for name in names}
+    once = {name: Share() for name in names}
+    found = [Deal(grouped, {}, math.inf), Deal(once, {}, math.inf)]
+    monkeypatch.setattr("imcc.compiler.mapping.tiling.deals", lambda *_, **__: found)
+    tiled = tile(_small_and_large(), _chip(6, 8), sharing=_sharing(3))
+    assert len(tiled.groups["y1"]) == 3
 
 
 def test_what_does_not_pack_in_groups_lies_on_the_chip_once() -> None:
