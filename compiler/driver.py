@@ -13,7 +13,7 @@ from onnx import ModelProto
 
 from imcc.isa import Program, Target, load_target, validate
 
-from .backend import ValueProbe, emit_with_probes, order_instructions, played_cycles
+from .backend import Aim, ValueProbe, emit_with_probes, order_instructions, played_cycles
 from .check import expect_no_hosts
 from .data import Samples, calibration
 from .diagnostics import Diagnostic
@@ -32,7 +32,11 @@ from .schedule import schedule as make_schedule
 
 Model = str | Path | bytes | ModelProto
 UNCALIBRATED = "none: the model is quantized"
-_SOONER = 0.99  # what a play tells apart
+_SOONER = 0.97  # what a play tells apart
+_AIMS = {
+    ScheduleMode.LATENCY: Aim.ONE_INPUT,
+    ScheduleMode.THROUGHPUT: Aim.INPUTS_IN_A_ROW,
+}
 CalibrationChoice = str | Path | Array | Mapping[str, Array] | None
 
 
@@ -219,7 +223,7 @@ def lower(
     tiled, plan, program, probes = made.tiled, made.schedule, made.program, made.probes
     if options.schedule is not ScheduleMode.LAYERS:
         with stage("order", watching):
-            program, probes = order_instructions(program, probes)
+            program, probes = order_instructions(program, probes, _AIMS[options.schedule])
     bounds = schedule_bounds(tiled, program)
     program = with_bounds(program, bounds)
     return Compilation(
@@ -265,8 +269,9 @@ def _emitted(
         return made
     single = _emitted(quantized, target, facts, KernelUnfolding.IM2COL, watching)
     with stage("compare", watching):
-        sooner = played_cycles(made.program) < _SOONER * played_cycles(single.program)
-        return made if sooner else single
+        aim = _AIMS[options.schedule]
+        several, one = (played_cycles(other.program, aim) for other in (made, single))
+        return made if several < _SOONER * one else single
 
 
 def model_path(model: Model) -> Path | None:

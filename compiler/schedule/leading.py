@@ -3,14 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from ..ir.graph import Graph, Node, Value
+from ..ir.ops.quantized import QConv, QMatMul
 from ..ir.ops.rows import Box
 from .parts import volume
+from .window import product_of
 
 
-def shortcuts(graph: Graph) -> Mapping[str, frozenset[str]]:
-    """For each result the operands that others of its operands are made of."""
+@dataclass(frozen=True)
+class Ways:
+    """How rows come to the operands of the nodes of a graph.
+
+    `shortcuts` has for each result the operands that others of its operands are made of, `depths`
+    for each value the most products on a way to it.
+    """
+
+    shortcuts: Mapping[str, frozenset[str]]
+    depths: Mapping[str, int]
+
+    @classmethod
+    def of(cls, graph: Graph) -> Self:
+        """The ways in a graph, tiled or not."""
+        return cls(_shortcuts(graph), depths(graph))
+
+    def long_first(self, node: Node) -> Sequence[Value]:
+        """The operands, those that come the longest way first, shortcuts last.
+
+        Where rows of a short way are made the next input begins, while this one goes the long way.
+        """
+        short = self.shortcuts.get(node.results[0].name, frozenset())
+        return sorted(node.operands, key=lambda v: (v.name in short, -self.depths.get(v.name, 0)))
+
+
+def depths(graph: Graph) -> Mapping[str, int]:
+    """For each value the most products on a way to it."""
+    found: dict[str, int] = {}
+    for node in graph.nodes:
+        before = max((found.get(operand.name, 0) for operand in node.operands), default=0)
+        depth = before + isinstance(product_of(node.op), QConv | QMatMul)
+        found.update((result.name, depth) for result in node.results)
+    return found
+
+
+def _shortcuts(graph: Graph) -> Mapping[str, frozenset[str]]:
     numbers: dict[str, int] = {}
     behind: dict[str, int] = {}  # bits of all values that a value is made of
     found: dict[str, frozenset[str]] = {}
@@ -28,15 +66,6 @@ def shortcuts(graph: Graph) -> Mapping[str, frozenset[str]]:
         for result in node.results:
             behind[result.name], found[result.name] = farther, skipped
     return found
-
-
-def long_ways_first(node: Node, shortcuts: Mapping[str, frozenset[str]]) -> Sequence[Value]:
-    """Operands as they stand, but shortcuts last.
-
-    Where rows of a shortcut are made the next input begins, while this one goes the long way.
-    """
-    short = shortcuts[node.results[0].name]
-    return sorted(node.operands, key=lambda operand: operand.name in short)
 
 
 def least_busy(

@@ -2,8 +2,7 @@
 
 No phase waits for rows of another, so a group of cores makes rows that lie together: only those at
 its edges are read by its neighbours as well. What no core has rows of runs where the least is done
-otherwise. A concatenation of channels is not made: each operand waits in global memory, its codes
-as those of the result, and who reads the result loads from all of them.
+otherwise.
 """
 
 from __future__ import annotations
@@ -13,20 +12,17 @@ from itertools import pairwise
 from math import ceil
 
 from ..ir.graph import Node, Value
-from ..ir.ops.quantized import QConcat
-from ..ir.ops.rows import Box, Span
+from ..ir.ops.rows import Span
 from ..ir.ops.spill import Spill
 from ..ir.ops.tiled import Tiled
 from ..mapping.tiled_graph import TiledGraph
 from .jobs import busy_times, vector_time
 from .parts import COLUMNS
-from .row_joins import Piece
 from .row_ranges import RULES
 from .stream_rows import RowSplitter
 from .streamed import Streamed
 from .window import product_of, window_of
 
-_CHANNELS = 1
 # Runs of a group: while one is computed the next is loaded.
 _RUNS = 4
 # The part of a core's local memory that a run of codes may take.
@@ -47,60 +43,17 @@ class _PhaseSplitter(RowSplitter):
 
     def __init__(self, tiled: TiledGraph, phases: Mapping[str, int]) -> None:
         super().__init__(tiled, phases)
-        self._joins: dict[str, tuple[tuple[Value, int], ...]] = {}  # operands, where they begin
         self._busy = busy_times(tiled)
         self._longest = max(self._busy.values())
 
-    def add(self, node: Node) -> None:
-        """Take one node over; a concatenation only as what others read."""
-        if not self._is_join(node):
-            super().add(node)
-            return
-        pieces: list[tuple[Value, int]] = []
-        edge = 0
-        for operand in node.operands:
-            for leaf, at in self._joins.get(operand.name, ((operand, 0),)):
-                pieces.append((self._as_in(node, leaf, len(pieces)), edge + at))
-            edge += operand.type.shape[_CHANNELS]
-        axis = self._axis(node.operands[0])
-        assert axis is not None
-        self._joins[node.result.name] = tuple(pieces)
-        self._waiting[node.result.name] = axis
-        self._origins[node.result.name] = node.origin
-
-    def _is_join(self, node: Node) -> bool:
-        op = node.op
-        if not isinstance(op, QConcat) or op.axis != _CHANNELS:
-            return False
-        return all(self._axis(operand) not in (None, _CHANNELS) for operand in node.operands)
-
-    def _as_in(self, node: Node, operand: Value, index: int) -> Value:
-        """An operand of a concatenation with the codes of the result, made where it is made."""
-        op = node.op
-        assert isinstance(op, QConcat)
-        (type_,) = QConcat(op.axis, op.output).infer([operand.type])
-        if operand.type == type_:
-            return operand
-        value = Value(f"{node.result.name}[{index}]", type_)
-        self._old_phases[value.name] = self._old_phases[operand.name]
-        self._shortcuts[value.name] = frozenset()
-        super().add(Node(QConcat(op.axis, op.output), (operand,), (value,), node.origin))
-        return value
-
     def _here(self, value: Value) -> Value:
-        if self._is_left_whole(value):
-            return self._whole_from_before(value)
-        if value.name not in self._joins:
-            return super()._here(value)
-        here = Value(f"{value.name}@{self._phase}", value.type)
-        self._joins[here.name] = self._joins[value.name]
-        self._waiting[here.name] = self._waiting[value.name]
-        self._origins[here.name] = self._origins[value.name]
-        return here
+        return (
+            self._whole_from_before(value) if self._is_left_whole(value) else super()._here(value)
+        )
 
     def _is_left_whole(self, value: Value) -> bool:
         """Whether an earlier phase has made a value as a whole, in local memory."""
-        made = value.name in self.cores and self._old_phases[value.name] != self._phase
+        made = value.name in self.cores and not self._is_of_phase(value)
         return made and value.name not in self._parts and value.name not in self._global
 
     def _whole_from_before(self, value: Value) -> Value:
@@ -116,30 +69,6 @@ class _PhaseSplitter(RowSplitter):
         self._origins[here.name] = self._origins[value.name]
         self._whole[here.name] = self._spilled[value.name]
         return here
-
-    def _complete(self, value: Value, core: int) -> Value:
-        if value.name not in self._joins:
-            return super()._complete(value, core)
-        axis = self._waiting[value.name]
-        return self._join(value, (axis,), ((0, value.type.shape[axis]),), core)
-
-    def _join(self, value: Value, axes: tuple[int, ...], box: Box, core: int) -> Value:
-        if value.name in self._joins:
-            axes, box = (*axes, _CHANNELS), (*box, (0, value.type.shape[_CHANNELS]))
-        return super()._join(value, axes, box, core)
-
-    def _sources(
-        self, value: Value, axes: tuple[int, ...], box: Box, core: int, origin: tuple[int, ...]
-    ) -> list[Piece]:
-        if value.name not in self._joins:
-            return super()._sources(value, axes, box, core, origin)
-        found: list[Piece] = []
-        for leaf, first in self._joins[value.name]:
-            here, channels = self._here(leaf), (0, leaf.type.shape[_CHANNELS])
-            for piece in super()._sources(here, axes[:-1], box[:-1], core, origin[:-1]):
-                source, taken, place = piece
-                found.append((source, (*taken, channels), (*place, first)))
-        return found
 
     def _runs(self, node: Node, axis: int, strips: int) -> tuple[Span, ...]:
         if isinstance(node.op, Tiled):

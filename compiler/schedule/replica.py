@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..ir.graph import Graph, Node, Value
@@ -64,6 +64,16 @@ def settle(graph: Graph, steps: Sequence[Step], sites: Mapping[int, Site]) -> Re
     return Residence(settler.replicas, settler.transfers, settler.cores)
 
 
+def handed_around(home: int, cores: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Who sends to whom what all cores are to have: those that have it hand it on.
+
+    In each round as many get it as have it, so n cores have it after log2(n + 1) rounds.
+    """
+    holders = (home, *cores)
+    for number in range(1, len(holders)):
+        yield holders[number - (1 << (number.bit_length() - 1))], holders[number]
+
+
 @dataclass
 class _Settler:
     """Replicas so far, and on which core each value was made."""
@@ -84,8 +94,7 @@ class _Settler:
             moves = [
                 move
                 for position in range(len(node.operands))
-                for core in site.readers
-                for move in self._read(index, node, position, core)
+                for move in self._read(index, node, position, site.readers)
             ]
         self.transfers.append(tuple(moves))
         self.cores.append(self._core(node, piece, site.core))
@@ -122,19 +131,24 @@ class _Settler:
         self._extend((value.name, home), index)
         return [Transfer(value.name, home, core)]
 
-    def _read(self, index: int, node: Node, position: int, core: int) -> list[Transfer]:
-        """Note that a step reads an operand on `core`; yields the transfer it takes, if any."""
+    def _read(
+        self, index: int, node: Node, position: int, cores: Sequence[int]
+    ) -> Iterator[Transfer]:
+        """Note that a step reads an operand on some cores; yields the transfers it takes."""
         value = node.operands[position]
         if value.name not in self.homes:
-            return []  # a constant or a graph input: it comes from global memory
-        border, key = border_of(node, position), (value.name, core)
-        if key in self.replicas:
-            self._extend(key, index, border)
-            return []
-        home = self.homes[value.name]
-        self.replicas[key] = Replica(value, core, index, index, border)
-        self._extend((value.name, home), index)
-        return [Transfer(value.name, home, core)]
+            return  # a constant or a graph input: it comes from global memory
+        border, home = border_of(node, position), self.homes[value.name]
+        new = [core for core in cores if (value.name, core) not in self.replicas]
+        for core in cores:
+            if core not in new:
+                self._extend((value.name, core), index, border)
+        for core in new:
+            self.replicas[value.name, core] = Replica(value, core, index, index, border)
+        if new:
+            self._extend((value.name, home), index)
+        for source, target in handed_around(home, new):
+            yield Transfer(value.name, source, target)
 
     def _extend(self, key: tuple[str, int], index: int, border: Border | None = None) -> None:
         """Keep a replica until a step, with a border that serves one more reader.

@@ -48,11 +48,14 @@ class RowJoiner:
         parts = self._parts.get(value.name)
         return parts.axes[0] if parts else self._waiting.get(value.name)
 
+    def _is_of_phase(self, value: Value) -> bool:
+        """Whether a value is made in the phase of the node that is added."""
+        return self._old_phases.get(value.name, 0) == self._phase
+
     def _here(self, value: Value) -> Value:
         """A value for this phase: what an earlier one has made in parts waits in global memory."""
-        same = self._old_phases.get(value.name, 0) == self._phase
         parts = self._parts.get(value.name)
-        if same or (parts is None and value.name not in self._global):
+        if self._is_of_phase(value) or (parts is None and value.name not in self._global):
             return value
         here = Value(f"{value.name}@{self._phase}", value.type)
         if here.name not in self._global:

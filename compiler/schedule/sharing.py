@@ -11,9 +11,10 @@ from imcc.isa.target import Network
 from ..ir.graph import Graph, Node, Value
 from ..mapping.shares import MOST_RUNS, Demand, Demands, Footprint
 from ..mapping.tiling import Sharing
+from .channel_joins import as_in, joins_channels
 from .cuts import runs_of
 from .jobs import move_time, vector_time
-from .leading import long_ways_first, shortcuts
+from .leading import Ways
 from .options import ScheduleMode
 from .room import row_axes
 from .row_ranges import has_strips, part_of
@@ -124,29 +125,43 @@ def _work(
     are rows.
     """
     leaders: dict[str, str] = {}
-    short = shortcuts(graph)
+    ways = Ways.of(graph)
     work = {name: _Work() for name in products}
     for node in graph.nodes:
         name = node.results[0].name
-        leader = name if name in work else _leader(node, leaders, axes, short)
+        rows = [axes.get(operand.name) for operand in node.operands]
+        leader = name if name in work else _leader(node, leaders, rows, axes, ways)
         if leader is None:
             continue
         leaders[name] = leader
         come = node.operands[:1]
         if name != leader:
             come = tuple(v for v in node.operands if leaders.get(v.name, leader) != leader)
-        work[leader].add(node, come, target)
+        if joins_channels(node, rows):
+            _add_codes(work, node, leaders, target)
+        else:
+            work[leader].add(node, come, target)
     return work
+
+
+def _add_codes(
+    work: Mapping[str, _Work], node: Node, leaders: Mapping[str, str], target: Target
+) -> None:
+    """A concatenation is not made; its operands get its codes where they are."""
+    for operand in node.operands:
+        made = as_in(node, operand, "")
+        if made is not None and operand.name in leaders:
+            work[leaders[operand.name]].add(made, (), target)
 
 
 def _leader(
     node: Node,
     leaders: Mapping[str, str],
+    rows: Sequence[int | None],
     axes: Mapping[str, int | None],
-    short: Mapping[str, frozenset[str]],
+    ways: Ways,
 ) -> str | None:
     """The product on whose cores the rows of a node are made."""
-    rows = [axes.get(operand.name) for operand in node.operands]
     if axes[node.results[0].name] is None and running(node, rows) is None:
         return None
-    return next((leaders[v.name] for v in long_ways_first(node, short) if v.name in leaders), None)
+    return next((leaders[v.name] for v in ways.long_first(node) if v.name in leaders), None)

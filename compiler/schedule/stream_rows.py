@@ -27,13 +27,13 @@ from ..ir.ops.rows import Rows, Span
 from ..ir.ops.tiled import Tiled
 from ..mapping.shares import most_runs
 from ..mapping.tiled_graph import TiledGraph
+from .channel_joins import ChannelJoiner
 from .copy_rounds import rounds
 from .cuts import runs, runs_behind, runs_of, strips_of
 from .jobs import vector_time
-from .leading import least_busy, long_ways_first, shortcuts
+from .leading import Ways, least_busy
 from .order import is_loaded
 from .parts import COLUMNS, Parts
-from .row_joins import RowJoiner
 from .row_ranges import Need, has_strips, part_of, row_axis
 from .running import Running, running
 from .streamed import Block, Streamed
@@ -58,7 +58,7 @@ def stream_rows(
     return RowSplitter(tiled, tiled.stages if phases is None else phases, follow, finer).split()
 
 
-class RowSplitter(RowJoiner):
+class RowSplitter(ChannelJoiner):
     """The new graph while it is built."""
 
     def __init__(
@@ -68,7 +68,7 @@ class RowSplitter(RowJoiner):
         self._follow = follow
         self._finer = finer
         self._busy: dict[int, float] = defaultdict(float)  # ns of work that is no product's
-        self._shortcuts = dict(shortcuts(tiled.graph))
+        self._ways = Ways.of(tiled.graph)
 
     def split(self) -> Streamed:
         """Take all nodes over; outputs are whole, under their old names."""
@@ -80,6 +80,9 @@ class RowSplitter(RowJoiner):
 
     def add(self, node: Node) -> None:
         """Take one node over, in parts where that is possible."""
+        if self._is_join(node):
+            self._add_join(node)
+            return
         self._phase = self._old_phases.get(node.results[0].name, 0)
         self._origins.update((value.name, node.origin) for value in node.results)
         if isinstance(node.op, Dequantize | Leave):
@@ -137,9 +140,10 @@ class RowSplitter(RowJoiner):
 
         Not where the copies of a product would take more rounds for that than for even runs.
         """
-        ways = long_ways_first(node, self._shortcuts)
-        followed = next((value for value in ways if value.name in self._parts), ways[0])
-        parts = self._parts.get(followed.name)
+        ways = self._ways.long_first(node)
+        found = (value for value in ways if self._followed(value).name in self._parts)
+        operand = next(found, ways[0])
+        parts = self._parts.get(self._followed(operand).name)
         if isinstance(node.op, Tiled):
             most = most_runs(strips, len(self._tiled.plans(node)) // strips, self._finer)
         else:
@@ -148,7 +152,7 @@ class RowSplitter(RowJoiner):
         if parts is None:
             return even
         edges = [stop for _, stop in parts.rows]
-        soon = runs_behind(node, axis, node.operands.index(followed), parts.axes[0], edges, most)
+        soon = runs_behind(node, axis, node.operands.index(operand), parts.axes[0], edges, most)
         if not isinstance(node.op, Tiled):
             return soon
         plans = self._tiled.plans(node)
@@ -162,8 +166,8 @@ class RowSplitter(RowJoiner):
         if isinstance(node.op, Tiled):
             count = self._strip_count(node, axis)
             return strips_of(columns, count, windows_at_once(node)[-1]) if count > 1 else None
-        for operand in long_ways_first(node, self._shortcuts):
-            parts = self._parts.get(operand.name)
+        for operand in self._ways.long_first(node):
+            parts = self._parts.get(self._followed(operand).name)
             if parts is not None and parts.strips:
                 if operand.type.shape[COLUMNS] == columns:
                     return parts.strips
@@ -196,8 +200,8 @@ class RowSplitter(RowJoiner):
         parts = self._parts.get(value.name)
         if parts is None:
             axis = self._waiting[value.name]
-            for run in runs(value.type.shape[axis], most_runs(1)):
-                yield self._join(value, (axis,), (run,), core)
+            for run, there in self._places(value, axis, core):
+                yield self._some(value, {axis: run}, there)
             return
         if not parts.strips or COLUMNS in reduction.axes:
             yield from parts.values
@@ -205,6 +209,15 @@ class RowSplitter(RowJoiner):
         for index, run in enumerate(parts.rows):
             there = self.cores[parts.values[index * len(parts.strips)].name]
             yield self._join(value, parts.axes, parts.box(value, {parts.axes[0]: run}), there)
+
+    def _places(self, value: Value, axis: int, core: int) -> Iterator[tuple[Span, int]]:
+        """Runs of a value without parts, and where they are put together: on a core if waiting."""
+        followed = self._parts.get(self._followed(value).name)
+        if followed is None:
+            yield from ((run, core) for run in runs(value.type.shape[axis], most_runs(1)))
+            return
+        first = followed.values[:: len(followed.values) // len(followed.rows)]
+        yield from ((r, self.cores[v.name]) for r, v in zip(followed.rows, first, strict=True))
 
     def _reduced(
         self, node: Node, op: Op, operands: Sequence[Value], name: str, core: int
@@ -258,11 +271,11 @@ class RowSplitter(RowJoiner):
         if not self._follow:
             return self._tiled.core_of(node)
         wanted = {v.name: need for v, need in zip(node.operands, needs, strict=True) if need}
-        for operand in long_ways_first(node, self._shortcuts):
-            need = wanted.get(operand.name)
-            parts = None if need is None else self._along(operand, need)
+        for operand in self._ways.long_first(node):
+            need, followed = wanted.get(operand.name), self._followed(operand)
+            parts = None if need is None else self._along(followed, need)
             if need is not None and parts is not None:
-                return least_busy(parts.over(parts.box(operand, need)), self.cores, self._busy)
+                return least_busy(parts.over(parts.box(followed, need)), self.cores, self._busy)
         return self._spare_core(node)
 
     def _spare_core(self, node: Node) -> int:

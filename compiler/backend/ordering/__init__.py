@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .reorder import order_instructions, played_cycles
+from .steady import Aim
 
-__all__ = ["order_instructions", "played_cycles"]
+__all__ = ["Aim", "order_instructions", "played_cycles"]

@@ -18,16 +18,17 @@ Place = tuple[int, int]  # core, index of an item
 class Job:
     """Items that begin together, or with none a time that others wait for.
 
-    `waits` counts the ends that it waits for. `ready` is the latest of those that have come, in
-    cycles. `rank` is where its last item stands in its program. `then` are the jobs that wait for
-    it. `holds` are the numbers of what it needs for itself while it runs, the last `links` of them
-    the way of a transfer.
+    `waits` counts the ends that it waits for. While the chip is played, `left` counts those that
+    have not come, and `ready` is the latest of those that have, in cycles. `rank` is where its last
+    item stands in its program. `then` are the jobs that wait for it. `holds` are the numbers of
+    what it needs for itself while it runs, the last `links` of them the way of a transfer.
     """
 
     places: list[Place]
     items: list[Item]
     rank: int
     waits: int = 0
+    left: int = 0
     ready: int = 0
     then: list[Job] = field(default_factory=list)
     holds: list[int] = field(default_factory=list)

@@ -12,7 +12,8 @@ every core. So no two cores can wait for each other, whatever the times were est
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from heapq import heappop, heappush
 from typing import NamedTuple
 
@@ -24,6 +25,7 @@ from .jobs import Job, exchanged
 
 Resource = tuple[int, ...]
 """A unit of a core: core, unit, number of an array. Or a link: both cores."""
+_LINK = 2
 
 
 class _Turns(NamedTuple):
@@ -32,23 +34,28 @@ class _Turns(NamedTuple):
     resource: int
 
 
-def beginnings(jobs: Iterable[Job], target: Target) -> dict[int, list[int]]:
-    """For each core the indices of its items in the order in which they begin."""
-    return _played(jobs, target).order
+@dataclass(frozen=True)
+class Played:
+    """What came of a play: for each core the indices of its items in the order of their beginnings.
 
+    Times are cycles: `begun` and `ended` of the first and last item of each core, and `busiest`,
+    for how long any unit works.
+    """
 
-def duration(jobs: Iterable[Job], target: Target) -> int:
-    """Cycles from the first beginning to the last end."""
-    return _played(jobs, target).end
+    order: Mapping[int, list[int]]
+    begun: Mapping[int, int]
+    ended: Mapping[int, int]
+    busiest: int
 
+    @property
+    def end(self) -> int:
+        """The last end."""
+        return max(self.ended.values(), default=0)
 
-def _played(jobs: Iterable[Job], target: Target) -> _Play:
-    play = _Play(target)
-    for job in jobs:
-        if not job.waits:
-            play.call(0, job)
-    play.run()
-    return play
+    @property
+    def span(self) -> int:
+        """The longest time between the beginning and the end of a core."""
+        return max((self.ended[core] - begun for core, begun in self.begun.items()), default=0)
 
 
 class _Resources:
@@ -56,6 +63,7 @@ class _Resources:
 
     def __init__(self, target: Target) -> None:
         self.free: list[int] = []
+        self.busy: list[int] = []
         self._numbers: dict[Resource, int] = {}
         self._held: dict[tuple[int, Unit, frozenset[int]], list[int]] = {}
         self._routes: dict[tuple[int, int], list[int]] = {}
@@ -66,7 +74,14 @@ class _Resources:
         number = self._numbers.setdefault(resource, len(self.free))
         if number == len(self.free):
             self.free.append(0)
+            self.busy.append(0)
         return number
+
+    def free_from(self, times: Mapping[int, int]) -> None:
+        """Let nothing be taken, and those of cores be free from some time on."""
+        for resource, number in self._numbers.items():
+            self.free[number] = times.get(resource[0], 0) if len(resource) > _LINK else 0
+            self.busy[number] = 0
 
     def give(self, job: Job) -> None:
         """Note what a job must find free."""
@@ -96,37 +111,51 @@ class _Resources:
         return self._routes[source, target]
 
 
-class _Play:
+class Play:
     """The chip while it is played; times are cycles.
 
     A job that finds a resource taken waits for that one. When it is free, those that wait for it
     have their turns, the ones that stand first in their programs before others.
     """
 
-    def __init__(self, target: Target) -> None:
-        self.order: dict[int, list[int]] = defaultdict(list)
-        self.end = 0
+    def __init__(self, jobs: Iterable[Job], target: Target) -> None:
+        self._jobs = tuple(jobs)
         self._resources = _Resources(target)
-        self._memory_free = 0
-        self._waiting: dict[int, list[tuple[int, int, Job]]] = defaultdict(list)
-        self._called: set[int] = set()
-        self._calls: list[tuple[int, int, int, Job | _Turns]] = []
-        self._count = 0
+        for job in self._jobs:
+            self._resources.give(job)
+        self._begin_again({})
 
-    def call(self, time: int, job: Job) -> None:
-        """Let a job try to begin at a time."""
-        self._resources.give(job)
-        self._count += 1
-        heappush(self._calls, (time, job.rank, self._count, job))
-
-    def run(self) -> None:
-        """Begin all jobs."""
+    def run(self, available: Mapping[int, int] | None = None) -> Played:
+        """Begin all jobs, none on a core that is not available yet."""
+        self._begin_again(available or {})
+        for job in self._jobs:
+            job.ready, job.left = 0, job.waits
+            if not job.waits:
+                self._call(0, job)
         while self._calls:
             time, _, _, whom = heappop(self._calls)
             if isinstance(whom, Job):
                 self._try(whom, time)
             else:
                 self._turns(whom.resource, time)
+        busiest = max(self._resources.busy, default=0)
+        return Played(self._order, self._begun, self._ended, busiest)
+
+    def _begin_again(self, available: Mapping[int, int]) -> None:
+        self._order: dict[int, list[int]] = defaultdict(list)
+        self._begun: dict[int, int] = {}
+        self._ended: dict[int, int] = {}
+        self._memory_free = 0
+        self._waiting: dict[int, list[tuple[int, int, Job]]] = defaultdict(list)
+        self._called: set[int] = set()
+        self._calls: list[tuple[int, int, int, Job | _Turns]] = []
+        self._count = 0
+        self._resources.free_from(available)
+
+    def _call(self, time: int, job: Job) -> None:
+        """Let a job try to begin at a time."""
+        self._count += 1
+        heappush(self._calls, (time, job.rank, self._count, job))
 
     def _try(self, job: Job, time: int) -> None:
         """Begin a job, or let it wait for the first resource that is taken."""
@@ -157,13 +186,16 @@ class _Play:
     def _begin(self, job: Job, start: int) -> None:
         end = start
         for (core, index), item in zip(job.places, job.items, strict=True):
-            self.order[core].append(index)
+            self._order[core].append(index)
+            self._begun.setdefault(core, start)
             if item.cost is not None:
                 end = max(end, self._pass(core, item.cost, start))
-        self.end = max(self.end, end)
-        free = self._resources.free
+        for core, _ in job.places:
+            self._ended[core] = max(self._ended.get(core, 0), end)
+        free, busy = self._resources.free, self._resources.busy
         for resource in job.holds:
             free[resource] = end
+            busy[resource] += end - start
         pair = exchanged(job)
         if pair is not None:
             sent = job.items[pair[0]].cost
@@ -198,10 +230,10 @@ class _Play:
             last, end = over.pop()
             for job in last.then:
                 job.ready = max(job.ready, end)
-                job.waits -= 1
-                if job.waits:
+                job.left -= 1
+                if job.left:
                     continue
                 if job.items:
-                    self.call(job.ready, job)
+                    self._call(job.ready, job)
                 else:
                     over.append((job, job.ready))

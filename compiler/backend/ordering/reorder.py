@@ -13,19 +13,25 @@ from ..code import CoreCode
 from ..probe import ValueProbe
 from .items import CoreItems, items_by_core
 from .jobs import jobs
-from .play import beginnings, duration
+from .play import Play, Played
+from .steady import Aim, best_play
+
+_PLAYS = 6
+_PLAYS_TO_COMPARE = 2
 
 
 def order_instructions(
-    program: Program, probes: Sequence[ValueProbe]
+    program: Program, probes: Sequence[ValueProbe], aim: Aim = Aim.ONE_INPUT
 ) -> tuple[Program, tuple[ValueProbe, ...]]:
     """Order the operations of each core by when a play of the chip begins them.
+
+    Programs in phases are played once: there all cores wait for each other.
 
     Loops are unrolled. What touches the same bytes, one of them writing, stays in order, so every
     operation reads what it read before. The probes are moved to where their values still lie.
     """
     cores = items_by_core(program, probes)
-    order = beginnings(jobs(cores), program.target)
+    order = _played(program, cores, aim, _PLAYS).order
     nodes = _nodes(program.origins)
     written = {
         core: _Writer(nodes.get(core, {})).write(found, order.get(core, []))
@@ -39,9 +45,17 @@ def order_instructions(
     return ordered, tuple(_moved(probes, cores, written))
 
 
-def played_cycles(program: Program) -> int:
-    """Cycles of one input, were the operations of each core in the best order for it."""
-    return duration(jobs(items_by_core(program, ())), program.target)
+def played_cycles(program: Program, aim: Aim = Aim.ONE_INPUT) -> int:
+    """Cycles of one input, or from input to input, in a good order for that."""
+    played = _played(program, items_by_core(program, ()), aim, _PLAYS_TO_COMPARE)
+    in_a_row = aim is Aim.INPUTS_IN_A_ROW and program.phases == 1
+    return played.span if in_a_row else played.end
+
+
+def _played(program: Program, cores: Mapping[int, CoreItems], aim: Aim, plays: int) -> Played:
+    play = Play(jobs(cores), program.target)
+    items = sum(len(found.items) for found in cores.values())
+    return best_play(play, items, aim, plays if program.phases == 1 else 1)
 
 
 @dataclass

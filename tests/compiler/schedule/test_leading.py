@@ -8,7 +8,7 @@ from imcc.compiler.ir.ops.quantized import QConcat
 from imcc.compiler.ir.ops.rows import Box
 from imcc.compiler.ir.ops.shape import Transpose
 from imcc.compiler.ir.types import DType
-from imcc.compiler.schedule.leading import least_busy, long_ways_first, shortcuts
+from imcc.compiler.schedule.leading import Ways, least_busy
 
 CODES = QuantParams((0.5,), (3,))
 SAME = Transpose((0, 1, 2, 3))
@@ -27,7 +27,7 @@ def joined(order: tuple[str, ...]) -> Graph:
 
 def followed(order: tuple[str, ...]) -> list[str]:
     graph = joined(order)
-    return [value.name for value in long_ways_first(graph.nodes[-1], shortcuts(graph))]
+    return [value.name for value in Ways.of(graph).long_first(graph.nodes[-1])]
 
 
 def test_a_shortcut_is_not_followed() -> None:

@@ -18,12 +18,16 @@ MODELS = Path(__file__).parents[3] / "models"
 
 
 @pytest.mark.parametrize(
-    ("network", "target", "several"),
-    [("fmnist_resnet8", "dcim22", True), ("fmnist_lenet", "isaac", False)],
+    ("network", "target", "mode", "several"),
+    [
+        ("fmnist_resnet8", "neurram", ScheduleMode.LATENCY, True),
+        ("fmnist_lenet", "isaac", ScheduleMode.THROUGHPUT, False),
+    ],
 )
-def test_the_faster_program_is_taken(network: str, target: str, several: bool) -> None:
+def test_the_faster_program_is_taken(
+    network: str, target: str, mode: ScheduleMode, several: bool
+) -> None:
     """The estimate likes parallel windows for both, and the second would be slower with them."""
-    mode = ScheduleMode.THROUGHPUT
     single, chosen = (
         compile_model(
             MODELS / f"{network}.onnx", target, CompileOptions(schedule=mode, unfolding=unfolding)
