@@ -35,7 +35,8 @@ class Deal:
 
     Of products in `whole_cores` so many cores stay empty until they are placed. Those on one core
     begin at most `apart` of the time of an input one after the other, while there are other cores;
-    `waits` is as for `Demands`. Products in `first` are placed before all else. Without shares
+    `waits` is as for `Demands`. Products in `first` are placed before all else. `teams` has those
+    that are placed together, by the first of them, whose load is that of all. Without shares
     products fill one core after the other.
     """
 
@@ -44,11 +45,21 @@ class Deal:
     apart: float = 0.0
     waits: Mapping[str, float] = field(default_factory=dict)
     first: tuple[str, ...] = ()
+    teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def slowest(self) -> float:
         """The time of the slowest product."""
         return max((share.load for share in self.shares.values()), default=0.0)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A part of a product that a core is to hold, in copies."""
+
+    node: Node
+    part: Part
+    copies: int = 1
 
 
 class Placer:
@@ -68,6 +79,7 @@ class Placer:
         self.plans: dict[str, tuple[MatrixPlan, ...]] = {}
         self.cores: dict[str, int] = dict(cores or {})
         self._target = target
+        self._array = target.array
         self._cutters = cutters
         self._options = options
         self._fits = fits
@@ -79,6 +91,7 @@ class Placer:
         self._loads: dict[int, float] = {}
         self._begun: dict[int, tuple[float, float]] = {}  # first and last beginning on each core
         self._waits = deal.waits
+        self._teams = deal.teams
         self._made: dict[str, float] = {}  # when the first rows of values are there
         self._apart = deal.apart
         self._load = 0.0  # of the group that is placed
@@ -96,6 +109,11 @@ class Placer:
         """In how many strips of columns the groups of products make their results."""
         return {n: self._shares.get(n, Share()).strips for n, p in self.plans.items() if len(p) > 1}
 
+    @property
+    def teams(self) -> tuple[tuple[str, ...], ...]:
+        """Products that are placed together."""
+        return tuple(self._teams.values())
+
     def has_room(self) -> bool:
         """Whether the chip has as many cores as were filled."""
         return self._last < self._target.chip.cores
@@ -108,9 +126,7 @@ class Placer:
         part = self._shares.get(name, Share()).part
         self._made.update((result.name, self._begins + part) for result in node.results)
         if isinstance(node.op, QConv | QMatMul):
-            plans = self._product(node)
-            self.plans[node.result.name] = plans
-            core: int | None = plans[0].home
+            core: int | None = self._product(node)[0].home
         else:
             core = self._vector(node)
         if core is not None:
@@ -127,46 +143,54 @@ class Placer:
         return self._last + 1
 
     def _product(self, node: Node) -> tuple[MatrixPlan, ...]:
-        cutter = self._cutters[node.result.name]
-        share = self._shares.get(node.result.name, Share())
-        whole = cutter.whole()
-        plans = tuple(self._group(node, cutter, whole, share) for _ in range(share.groups))
-        self._whole_cores.pop(node.result.name, None)
-        self._check_overflow(node, plans[0].shards)
-        return plans
+        name = node.result.name
+        if name not in self.plans:
+            names = self._teams.get(name, (name,))
+            share = self._shares.get(name, Share())
+            groups = [self._group(names, share.load) for _ in range(share.groups)]
+            self.plans.update(zip(names, zip(*groups, strict=True), strict=True))
+            self._whole_cores.pop(name, None)
+        self._check_overflow(node, self.plans[name][0].shards)
+        return self.plans[name]
 
-    def _group(
-        self, node: Node, cutter: Cutter, whole: Sequence[Part] | None, share: Share
-    ) -> MatrixPlan:
-        """One group of cores that holds all of a product."""
-        self._load = share.load
-        shards = None if whole is None else self._placed(node, whole, share.copies)
-        if shards is None:
-            shards = self._spread_out(node, cutter.pieces())
-        home = shards[0].core
-        for core in {shard.core for shard in shards}:
-            self._loads[core] = self._loads.get(core, 0.0) + share.load
+    def _group(self, names: Sequence[str], load: float) -> tuple[MatrixPlan, ...]:
+        """One group of cores that holds all of a product, or of each product of a team."""
+        self._load = load
+        shards = self._together(names)
+        several: tuple[tuple[Shard, ...], ...] = tuple((shard,) for shard in shards)
+        if not shards:
+            cutter = self._cutters[names[0]]
+            several = (self._spread_out(cutter.node, cutter.pieces()),)
+        for core in {shard.core for shard in several[0]}:
+            self._loads[core] = self._loads.get(core, 0.0) + load
             first, last = self._begun.get(core, (self._begins, self._begins))
             self._begun[core] = min(first, self._begins), max(last, self._begins)
-        return MatrixPlan(home, shards)
+        return tuple(MatrixPlan(own[0].core, own) for own in several)
 
-    def _placed(
-        self, node: Node, parts: Sequence[Part], copies: int = 1
-    ) -> tuple[Shard, ...] | None:
+    def _together(self, names: Sequence[str]) -> tuple[Shard, ...]:
+        """Products that each fit a core on one; nothing where they do not."""
+        asked = []
+        for name in names:
+            cutter, share = self._cutters[name], self._shares.get(name, Share())
+            asked += [_Asked(cutter.node, part, share.copies) for part in cutter.whole() or ()]
+        placed = self._placed(asked) if asked else None
+        assert placed is not None or len(names) == 1
+        return placed or ()
+
+    def _placed(self, asked: Sequence[_Asked]) -> tuple[Shard, ...] | None:
         """Place parts together on the first core that has room for all."""
-        cells = sum(rows * cols for part in parts for rows, cols in part.cut.shapes)
-        array = self._target.array
-        for core in self._candidates(-(-cells * copies // (array.rows * array.cols)), node):
-            if not self._welcome(core, node):
+        cells = sum(rows * cols * one.copies for one in asked for rows, cols in one.part.cut.shapes)
+        nodes = list(dict.fromkeys(one.node for one in asked))
+        for core in self._candidates(-(-cells // (self._array.rows * self._array.cols)), nodes[0]):
+            if not self._welcome(core, *nodes):
                 continue
             space = self._spaces.get(core, CoreSpace.empty(self._target))
-            placed = _fill(space, parts, copies)
+            placed = _fill(space, asked)
             if placed is not None:
                 self._spaces[core], places = placed
-                self._occupy(core, node)
+                self._occupy(core, *nodes)
                 return tuple(
-                    _shard(node, core, part, spots, copies)
-                    for part, spots in zip(parts, places, strict=True)
+                    _shard(core, one, spots) for one, spots in zip(asked, places, strict=True)
                 )
         return None
 
@@ -174,7 +198,7 @@ class Placer:
         """Place pieces one after the other; an empty core takes any of them."""
         shards: list[Shard] = []
         for piece in pieces:
-            placed = self._placed(node, [piece])
+            placed = self._placed([_Asked(node, piece)])
             assert placed is not None
             shards += placed
         return tuple(shards)
@@ -233,21 +257,20 @@ class Placer:
         apart = max(last, self._begins) - min(first, self._begins)
         return apart / self._slowest if self._slowest else 0.0
 
-    def _welcome(self, core: int, node: Node) -> bool:
-        """Whether a core may take a node as far as memory and `spread` go."""
+    def _welcome(self, core: int, *nodes: Node) -> bool:
+        """Whether a core may take nodes as far as memory and `spread` go."""
         there = self._nodes.get(core, [])
-        if not there or node in there:
+        if not there or nodes[0] in there:
             return True
         products = sum(isinstance(other.op, QConv | QMatMul) for other in there)
-        if isinstance(node.op, QConv | QMatMul) and 0 < self._options.spread <= products:
+        if isinstance(nodes[0].op, QConv | QMatMul) and 0 < self._options.spread <= products:
             return False
-        return self._fits is None or self._fits(core, (*there, node))
+        return self._fits is None or self._fits(core, (*there, *nodes))
 
-    def _occupy(self, core: int, node: Node) -> None:
+    def _occupy(self, core: int, *nodes: Node) -> None:
         self._last = max(self._last, core)
         there = self._nodes.setdefault(core, [])
-        if node not in there:
-            there.append(node)
+        there += [node for node in nodes if node not in there]
 
     def _vector(self, node: Node) -> int | None:
         """The core of the first operand, or the next with room; None before any product."""
@@ -272,21 +295,21 @@ class Placer:
                 )
 
 
-def _shard(node: Node, core: int, part: Part, places: Sequence[Place], copies: int) -> Shard:
-    span = part.span
+def _shard(core: int, asked: _Asked, places: Sequence[Place]) -> Shard:
+    span = asked.part.span
     try:
-        matrix = part.cut.matrix(core, places, copies)
+        matrix = asked.part.cut.matrix(core, places, asked.copies)
     except UnsupportedError as error:
-        raise UnsupportedError(f"{node.label}: {error}") from error
+        raise UnsupportedError(f"{asked.node.label}: {error}") from error
     return Shard(core, span.c0, span.c1, span.n0, span.n1, matrix)
 
 
 def _fill(
-    space: CoreSpace, parts: Sequence[Part], copies: int
+    space: CoreSpace, asked: Sequence[_Asked]
 ) -> tuple[CoreSpace, list[tuple[Place, ...]]] | None:
     spots = []
-    for part in parts:
-        placed = space.place(part.cut.shapes * copies)
+    for one in asked:
+        placed = space.place(one.part.cut.shapes * one.copies)
         if placed is None:
             return None
         space, places = placed

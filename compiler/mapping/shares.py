@@ -253,6 +253,19 @@ class Demand:
 
 
 @dataclass(frozen=True)
+class Teams:
+    """Products that the same cores may hold (see `teams`), the first of each team first.
+
+    `memory` is the time in ns that the global memory is busy for an input if they do, `alone` if
+    each product has cores of its own.
+    """
+
+    members: tuple[tuple[str, ...], ...] = ()
+    memory: float = 0.0
+    alone: float = 0.0
+
+
+@dataclass(frozen=True)
 class Demands:
     """What products ask for, in topological order; `fill` as for `choose_shares`.
 
@@ -263,6 +276,7 @@ class Demands:
     products: tuple[Demand, ...]
     fill: int = 0
     waits: Mapping[str, float] = field(default_factory=dict)
+    teams: Teams = field(default_factory=Teams)
 
     def between(self, first: int, last: int) -> Demands:
         """Those of products [first, last)."""

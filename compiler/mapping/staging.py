@@ -36,13 +36,15 @@ class Mapped:
     """Plans of products and cores of values, by name.
 
     Where products have several groups, `strips` says how many strips of columns these make, and
-    `stages` has the stage of each value where there are several.
+    `stages` has the stage of each value where there are several. `teams` are products that the
+    same cores hold, with their parts in the same order.
     """
 
     plans: Mapping[str, tuple[MatrixPlan, ...]]
     cores: Mapping[str, int]
     strips: Mapping[str, int]
     stages: Mapping[str, int]
+    teams: tuple[tuple[str, ...], ...] = ()
 
 
 class Staging:

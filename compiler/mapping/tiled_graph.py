@@ -39,7 +39,8 @@ class TiledGraph:
     holding each product once takes; it is empty where nobody shares products out.
 
     `stages` has the stage of each result where there are several: weights of a stage are written
-    over those of the stages before it.
+    over those of the stages before it. `teams` are products whose groups lie on the same cores,
+    so that what they hand on stays there.
     """
 
     graph: Graph
@@ -49,6 +50,7 @@ class TiledGraph:
     strips: Mapping[str, int] = field(default_factory=dict)
     footprints: Mapping[str, Footprint] = field(default_factory=dict)
     stages: Mapping[str, int] = field(default_factory=dict)
+    teams: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
     def of(cls, graph: Graph, target: Target) -> TiledGraph:
@@ -108,6 +110,7 @@ class TiledGraph:
                 problems += [f"{node.label}: {text}" for text in found]
         problems += _overlaps(self)
         problems += self._stage_problems()
+        problems += self._team_problems()
         if problems:
             raise VerificationError("the tiled graph is wrong:\n  " + "\n  ".join(problems))
 
@@ -119,6 +122,15 @@ class TiledGraph:
                     yield f"{node.label}: it is in stage {self.stage_of(node)} and reads what " + (
                         f"stage {made} makes"
                     )
+
+    def _team_problems(self) -> Iterator[str]:
+        plans = {node.result.name: self.plans(node) for node, _ in self.products()}
+        for team in self.teams:
+            where = {
+                (self.strips.get(name, 1), *(plan.cores() for plan in plans[name])) for name in team
+            }
+            if len(where) > 1:
+                yield f"products {', '.join(team)} are a team and lie on different cores"
 
     def _homeless(self, node: Node) -> bool:
         core = self.cores.get(node.results[0].name, -1)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import chain
+from dataclasses import dataclass, replace
 from math import inf
 
 from imcc.isa.target import Network, Target
@@ -25,8 +24,9 @@ from .options import TileOptions
 from .place import CoreSpace, Shape
 from .placer import Deal, Fits, Placer
 from .regions import Cutter
-from .shares import Demands, Footprint, Room
+from .shares import Demands, Footprint, Room, Teams
 from .staging import Mapped, Staging
+from .teams import dealt_to_members, in_teams
 from .tiled_graph import TiledGraph, complete_cores
 
 # Of the arrays of a chip, what products are dealt copies of: less where that does not pack.
@@ -70,9 +70,8 @@ def tile(
 
     cores = complete_cores(graph, mapped.cores)
     groups = {name: several for name, several in plans.items() if len(several) > 1}
-    return TiledGraph(
-        rebuild(graph, rule), target, cores, groups, mapped.strips, held, mapped.stages
-    )
+    more = (groups, mapped.strips, held, mapped.stages, mapped.teams)
+    return TiledGraph(rebuild(graph, rule), target, cores, *more)
 
 
 def _at_once(
@@ -91,30 +90,76 @@ def _at_once(
     cells = target.chip.cores * target.core.arrays * array.rows * array.cols
     if sum(cutter.least_cells() for cutter in cutters.values()) > cells:
         return None
+    best: Placed | None = None
+    longest = inf
+    for demanded, memory in _teamings(demands):
+        if memory >= longest:
+            break
+        placed = _placed(graph, target, cutters, fits, options, demanded)
+        if placed is not None and max(placed.interval, memory) < longest:
+            best, longest = placed, max(placed.interval, memory)
+    return None if best is None else best.mapped
+
+
+def _teamings(demands: Demands | None) -> Iterator[tuple[Demands | None, float]]:
+    """What is asked for with teams and without, each with the time of the global memory.
+
+    Without them it is busy for longer, which counts only where there are any.
+    """
+    if demands is None or not demands.teams.members:
+        yield demands, 0.0
+    else:
+        yield in_teams(demands), demands.teams.memory
+        yield replace(demands, teams=Teams()), demands.teams.alone
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A placement, and the interval that it promises."""
+
+    mapped: Mapped
+    interval: float
+
+
+def _placed(
+    graph: Graph,
+    target: Target,
+    cutters: Mapping[str, Cutter],
+    fits: Fits | None,
+    options: TileOptions,
+    demands: Demands | None,
+) -> Placed | None:
+    """The placement of all products whose busiest core promises the shortest interval."""
     # All cores of a bus are equally near, and its chips have time rather than arrays to give out.
     beside = target.chip.network is Network.BUS
     best: Placer | None = None
     shortest = inf
-    for deal in chain(_deals(demands, target, beside), (Deal(),)):
+    for deal in _deals(demands, target, beside):
         least = interval(deal, deal.slowest, beside)
         # Deals of everything once promise no time: they are for chips on which nothing else packs.
         if best is not None and (not deal.slowest or least >= shortest):
+            break
+        if deal.teams and not deal.slowest:
             break
         placer = Placer(target, cutters, fits, TileOptions() if deal.shares else options, deal)
         placer.add_all(graph.nodes)
         found = interval(deal, placer.busiest, beside)
         if placer.has_room() and (best is None or found < shortest):
             best, shortest = placer, found
-    return None if best is None else Mapped(best.plans, best.cores, best.strips(), {})
+    if best is None:
+        return None
+    return Placed(Mapped(best.plans, best.cores, best.strips(), {}, best.teams), shortest)
 
 
 def _deals(demands: Demands | None, target: Target, beside: bool) -> Iterator[Deal]:
-    """Ways to deal out the whole chip."""
-    if demands is None:
-        return
-    chip = Room(target.chip.cores, target.core.arrays)
-    choices = different(demands, (replace(chip, part=p) for p in _PARTS))
-    yield from deals(demands, chip, choices, beside=beside)
+    """Ways to deal out the whole chip, the last with nothing dealt."""
+    if demands is not None:
+        chip = Room(target.chip.cores, target.core.arrays)
+        choices = different(demands, (replace(chip, part=p) for p in _PARTS))
+        found = deals(demands, chip, choices, beside=beside)
+        yield from dealt_to_members(found, demands)
+    if demands is None or not demands.teams.members:
+        yield Deal()
 
 
 def footprint(cutter: Cutter) -> Footprint:

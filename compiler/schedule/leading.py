@@ -27,7 +27,7 @@ class Ways:
     @classmethod
     def of(cls, graph: Graph) -> Self:
         """The ways in a graph, tiled or not."""
-        return cls(_shortcuts(graph), depths(graph))
+        return cls(shortcuts(graph), depths(graph))
 
     def long_first(self, node: Node) -> Sequence[Value]:
         """The operands, those that come the longest way first, shortcuts last.
@@ -48,7 +48,8 @@ def depths(graph: Graph) -> Mapping[str, int]:
     return found
 
 
-def _shortcuts(graph: Graph) -> Mapping[str, frozenset[str]]:
+def shortcuts(graph: Graph) -> Mapping[str, frozenset[str]]:
+    """For each result the operands that others of its operands are made of."""
     numbers: dict[str, int] = {}
     behind: dict[str, int] = {}  # bits of all values that a value is made of
     found: dict[str, frozenset[str]] = {}

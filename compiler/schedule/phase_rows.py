@@ -7,9 +7,9 @@ otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from math import ceil
+from math import ceil, lcm
 
 from ..ir.graph import Node, Value
 from ..ir.ops.rows import Span
@@ -43,6 +43,7 @@ class _PhaseSplitter(RowSplitter):
 
     def __init__(self, tiled: TiledGraph, phases: Mapping[str, int]) -> None:
         super().__init__(tiled, phases)
+        self._teams = _teams(tiled)
         self._busy = busy_times(tiled)
         self._longest = max(self._busy.values())
 
@@ -50,6 +51,10 @@ class _PhaseSplitter(RowSplitter):
         return (
             self._whole_from_before(value) if self._is_left_whole(value) else super()._here(value)
         )
+
+    def _followed(self, value: Value) -> Value:
+        """What reads a concatenation runs where the least is done, not where an operand is made."""
+        return value
 
     def _is_left_whole(self, value: Value) -> bool:
         """Whether an earlier phase has made a value as a whole, in local memory."""
@@ -72,15 +77,23 @@ class _PhaseSplitter(RowSplitter):
 
     def _runs(self, node: Node, axis: int, strips: int) -> tuple[Span, ...]:
         if isinstance(node.op, Tiled):
-            turns = len(self._tiled.plans(node)) // strips
-            return _runs_apart(node, axis, turns, self._runs_each(node))
+            turns, team = len(self._tiled.plans(node)) // strips, self._team(node)
+            grain = lcm(*(_grain(member, axis) for member in team))
+            each = max(map(self._least_runs, team))
+            if not any(map(self._exchanges, team)):
+                each = max(_RUNS, each)
+            return _runs_apart(node, axis, turns, each, grain)
         if any(operand.name in self._parts for operand in node.operands):
             return super()._runs(node, axis, strips)
-        time = vector_time(node, self._tiled.target)
-        return _runs_apart(node, axis, max(1, ceil(time / (_GRAIN * self._longest or 1))), 1)
+        time = sum(vector_time(one, self._tiled.target) for one in self._in_place(node))
+        parts = max(1, ceil(time / (_GRAIN * self._longest or 1)))
+        return _runs_apart(node, axis, parts, 1, _grain(node, axis))
 
     def _turn(self, run: int, runs: int, turns: int) -> int:
         return run * turns // runs
+
+    def _strip_grain(self, node: Node) -> int:
+        return lcm(*(super(_PhaseSplitter, self)._strip_grain(one) for one in self._team(node)))
 
     def _strip_count(self, node: Node, axis: int) -> int:
         """What gives the largest part the least windows."""
@@ -89,40 +102,60 @@ class _PhaseSplitter(RowSplitter):
         counts = (count for count in range(1, groups + 1) if groups % count == 0)
         return min(counts, key=lambda n: -(-rows * n // groups) * -(-columns // n))
 
-    def _runs_each(self, node: Node) -> int:
-        """Runs of each group of a product: as few as are of use, and as local memory has room."""
+    def _team(self, node: Node) -> tuple[Node, ...]:
+        """The products whose parts are those of a product, on the same cores."""
+        return self._teams.get(node.result.name, (node,))
+
+    def _least_runs(self, node: Node) -> int:
+        """Runs of each group of a product for which local memory has room."""
         most = _ROOM * self._tiled.target.core.local_memory_bytes
-        plans = self._tiled.plans(node)
-        own, meets = node.result.type.size / len(plans), len(plans[0].cores()) > 1
-        return max(1 if meets or self._is_met(node) else _RUNS, ceil(own / most))
+        return ceil(node.result.type.size / len(self._tiled.plans(node)) / most)
+
+    def _exchanges(self, node: Node) -> bool:
+        """Whether cores exchange what they make of a product in its phase."""
+        return len(self._tiled.plans(node)[0].cores()) > 1 or self._is_met(node)
+
+    def _in_place(self, node: Node) -> Iterator[Node]:
+        """An operation and those behind it in its phase, which run where its rows are made."""
+        phase, open_, seen = self._old_phases[node.result.name], [node], {node.result.name}
+        while open_:
+            one = open_.pop()
+            yield one
+            for user in self._old.users(one.results[0]):
+                name = user.results[0].name
+                if self._old_phases[name] == phase and name not in seen:
+                    seen.add(name)
+                    open_.append(user)
 
     def _is_met(self, node: Node) -> bool:
         """Whether windows of the same phase reach over the rows that a product makes.
 
         Then cores exchange rows at the edges of their parts, which they do once and not often.
         """
-        phase, open_ = self._old_phases[node.result.name], [node]
-        while open_:
-            for user in self._old.users(open_.pop().results[0]):
-                if self._old_phases[user.results[0].name] != phase:
-                    continue
-                window = window_of(user)
-                if window is not None and max(window.kernel) > 1:
-                    return True
-                open_.append(user)
-        return False
+        windows = (window_of(user) for user in self._in_place(node) if user is not node)
+        return any(window is not None and max(window.kernel) > 1 for window in windows)
 
     def _spare_core(self, node: Node) -> int:
         return min(self._busy, key=lambda core: (self._busy[core], core))
 
 
-def _runs_apart(node: Node, axis: int, groups: int, each: int) -> tuple[Span, ...]:
+def _runs_apart(node: Node, axis: int, groups: int, each: int, grain: int) -> tuple[Span, ...]:
     """Runs of rows for groups that share the rows of a result as equally as they can.
 
-    Each of so many groups has `each` runs that lie together, or as many as it has rows.
+    Each of so many groups has `each` runs that lie together, or as many as it has rows. Runs begin
+    at multiples of `grain`.
     """
     rows = node.result.type.shape[axis]
-    grain = RULES[type(product_of(node.op))].grain(node, axis)
     pieces = max(1, min(groups * each, rows // grain))
     edges = [rows // grain * piece // pieces * grain for piece in range(pieces)]
     return tuple(pairwise([*edges, rows]))
+
+
+def _grain(node: Node, axis: int) -> int:
+    return RULES[type(product_of(node.op))].grain(node, axis)
+
+
+def _teams(tiled: TiledGraph) -> Mapping[str, tuple[Node, ...]]:
+    """The members of each product's team, for those that have one."""
+    nodes = {node.result.name: node for node, _ in tiled.products()}
+    return {name: tuple(map(nodes.__getitem__, team)) for team in tiled.teams for name in team}

@@ -9,7 +9,7 @@ from imcc.isa import Target
 from imcc.isa.target import Network
 
 from ..ir.graph import Graph, Node, Value
-from ..mapping.shares import MOST_RUNS, Demand, Demands, Footprint
+from ..mapping.shares import MOST_RUNS, Demand, Demands, Footprint, Teams
 from ..mapping.tiling import Sharing
 from .channel_joins import as_in, joins_channels
 from .cuts import runs_of
@@ -20,6 +20,7 @@ from .room import row_axes
 from .row_ranges import has_strips, part_of
 from .running import running
 from .scratch import rows_of, windows_per_row
+from .teams import find_teams
 from .window import window_of
 
 _FILL = {ScheduleMode.LATENCY: 2, ScheduleMode.THROUGHPUT: 0}
@@ -35,12 +36,13 @@ def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
     def demands(graph: Graph, footprints: Mapping[str, Footprint]) -> Demands:
         axes = row_axes(graph)
         work = _work(graph, footprints, axes, target)
-        found = (
+        found = tuple(
             _demand(node, footprints[name], axes[name], work[name], apart)
             for node in graph.nodes
             if (name := node.results[0].name) in footprints
         )
-        return Demands(tuple(found), _FILL[mode], _waits(graph, axes))
+        teams = find_teams(graph, found, axes, target) if apart else Teams()
+        return Demands(found, _FILL[mode], _waits(graph, axes), teams)
 
     return demands
 

@@ -165,7 +165,7 @@ class RowSplitter(ChannelJoiner):
         columns = node.result.type.shape[COLUMNS]
         if isinstance(node.op, Tiled):
             count = self._strip_count(node, axis)
-            return strips_of(columns, count, windows_at_once(node)[-1]) if count > 1 else None
+            return strips_of(columns, count, self._strip_grain(node)) if count > 1 else None
         for operand in self._ways.long_first(node):
             parts = self._parts.get(self._followed(operand).name)
             if parts is not None and parts.strips:
@@ -173,6 +173,10 @@ class RowSplitter(ChannelJoiner):
                     return parts.strips
                 return strips_of(columns, len(parts.strips))
         return None
+
+    def _strip_grain(self, node: Node) -> int:
+        """What the columns of a product's strips are multiples of."""
+        return windows_at_once(node)[-1]
 
     def _strip_count(self, node: Node, axis: int) -> int:
         """The strips of a product."""

@@ -35,12 +35,15 @@ def compiled(name: str, mode: ScheduleMode, *values: str) -> Compilation:
 
 
 def test_phases_are_for_throughput_where_the_global_memory_is_quick() -> None:
-    """At 3 bytes a cycle it is behind the cores, and with a network of 1 before that again."""
+    """At 3 bytes a cycle it is behind the cores, and with a network of 1 before that again.
+
+    Of ten products two are shortcuts, each on the cores of what it is added to.
+    """
     memory, network = "timing.global_bytes_per_cycle=3", "timing.noc_bytes_per_cycle=1"
-    assert compiled("fmnist_resnet8", ScheduleMode.THROUGHPUT).program.phases == 10
+    assert compiled("fmnist_resnet8", ScheduleMode.THROUGHPUT).program.phases == 8
     assert compiled("fmnist_resnet8", ScheduleMode.LATENCY).program.phases == 1
     assert compiled("fmnist_resnet8", ScheduleMode.THROUGHPUT, memory).program.phases == 1
-    assert compiled("fmnist_resnet8", ScheduleMode.THROUGHPUT, memory, network).program.phases == 10
+    assert compiled("fmnist_resnet8", ScheduleMode.THROUGHPUT, memory, network).program.phases == 8
 
 
 def test_inputs_on_their_way_must_fit_the_global_memory() -> None:
