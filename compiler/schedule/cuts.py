@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import pairwise
 
 from ..ir.graph import Node
@@ -18,13 +19,19 @@ def strips_of(columns: int, most: int, grain: int = 1) -> tuple[Span, ...]:
 
 
 def runs_behind(
-    node: Node, axis: int, operand: int, source: int, edges: Sequence[int], most: int
+    node: Node,
+    axis: int,
+    operand: int,
+    source: int,
+    edges: Sequence[int],
+    most: int,
+    longest: int | Fraction,
 ) -> tuple[Span, ...]:
     """Runs of rows of the result that end as soon as they can.
 
     The operand of that number is made in runs along axis `source` that end at `edges`; with each of
     them go the rows that need nothing behind it. Where these are more than `most` runs, several go
-    together, and longer runs than so many would have are cut.
+    together, and runs of more than `longest` rows are cut.
     """
     rule, rows = RULES[type(product_of(node.op))], node.result.type.shape[axis]
     if rule.grain(node, axis) > 1:
@@ -39,7 +46,7 @@ def runs_behind(
     return tuple(
         (start + a, start + b)
         for start, stop in pairwise([0, *found[several - 1 :: several], rows])
-        for a, b in runs(stop - start, -(-(stop - start) * most // rows))
+        for a, b in runs(stop - start, -(-(stop - start) // longest))
     )
 
 

@@ -16,8 +16,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from itertools import product
-from math import prod
+from math import ceil, prod
 
 from ..ir.graph import Node, Value
 from ..ir.op import Op
@@ -138,24 +139,26 @@ class RowSplitter(ChannelJoiner):
     def _runs(self, node: Node, axis: int, strips: int) -> tuple[Span, ...]:
         """As soon as a run of the operand that it follows is there, there is one of the result.
 
-        Not where the copies of a product would take more rounds for that than for even runs.
+        Not where the copies of a product would take more rounds for that than for even runs. What
+        is no product has all runs of what it follows, and cuts only what is longer than most are:
+        or each of a chain of operators would cut the runs of the one before.
         """
         ways = self._ways.long_first(node)
-        found = (value for value in ways if self._followed(value).name in self._parts)
-        operand = next(found, ways[0])
-        parts = self._parts.get(self._followed(operand).name)
-        if isinstance(node.op, Tiled):
-            most = most_runs(strips, len(self._tiled.plans(node)) // strips, self._finer)
-        else:
-            most = max(most_runs(strips, 1, self._finer), len(parts.rows) if parts else 1)
+        made = (value for value in ways if self._followed(value).name in self._parts)
+        followed = next(made, ways[0])
+        parts = self._parts.get(self._followed(followed).name)
+        plans = self._tiled.plans(node) if isinstance(node.op, Tiled) else ()
+        most = most_runs(strips, len(plans) // strips, self._finer)
+        longest: int | Fraction = Fraction(node.result.type.shape[axis], most)
+        if parts is not None and not plans:
+            most, longest = max(most, len(parts.rows)), ceil(longest)
         even = runs_of(node, axis, most)
         if parts is None:
             return even
-        edges = [stop for _, stop in parts.rows]
-        soon = runs_behind(node, axis, node.operands.index(operand), parts.axes[0], edges, most)
-        if not isinstance(node.op, Tiled):
+        edges, operand = [stop for _, stop in parts.rows], node.operands.index(followed)
+        soon = runs_behind(node, axis, operand, parts.axes[0], edges, most, longest)
+        if not plans:
             return soon
-        plans = self._tiled.plans(node)
         return min(soon, even, key=lambda cut: rounds(node, plans, cut, strips))
 
     def _strips(self, node: Node, axis: int) -> tuple[Span, ...] | None:
