@@ -31,6 +31,7 @@ LABEL_KEY = "y"
 RANDOM_SAMPLES = 64
 RANDOM_ELEMENTS = 1 << 20  # of random samples that nobody has counted; but there are at least 4
 RANDOM_MIB = 256  # of random samples, of which there are fewer where they are large
+RANDOM_OPERATIONS = 1 << 35  # that random samples may take, of which there is one at least
 _RANDOM_BYTES = 8  # of an element while it is made
 BATCH = 64
 
@@ -150,15 +151,18 @@ def random_samples(
     seed: int,
     count: int | None = None,
     indices: Mapping[str, int] | None = None,
+    operations: int = 0,
 ) -> Samples:
     """Seeded samples: standard normal, or all codes alike; for timing, not for accuracy.
 
-    Large samples are fewer than `count`: they fill `RANDOM_MIB` at most, or there is one.
+    Large samples are fewer than `count`: they fill `RANDOM_MIB` at most, or there is one. Where
+    nobody has counted them, and a sample takes many `operations`, they are fewer too.
     `indices` says of inputs that choose rows how many there are. Other integers are 0 and 1.
     """
     elements = sum(value.type.size for value in inputs)
     if count is None:
         count = min(RANDOM_SAMPLES, max(4, RANDOM_ELEMENTS // max(1, elements)))
+        count = min(count, RANDOM_OPERATIONS // max(1, operations))
     count = max(1, min(count, (RANDOM_MIB << 20) // max(1, elements * _RANDOM_BYTES)))
     generator = np.random.default_rng(seed)
     arrays = {v.name: _random(generator, v, count, (indices or {}).get(v.name)) for v in inputs}
@@ -195,17 +199,18 @@ def calibration(
     model: Path | None,
     seed: int,
     indices: Mapping[str, int] | None = None,
+    operations: int = 0,
 ) -> Samples:
     """Calibration samples: from arrays, a file, ``"random"``, or a file beside the model.
 
-    `indices` is as for `random_samples`. Raises `MissingCalibrationError` where there are none.
+    `indices` and `operations` are as for `random_samples`. Raises `MissingCalibrationError` where there are none.
     """
     if isinstance(choice, np.ndarray):
         choice = dict.fromkeys((value.name for value in inputs[:1]), choice)
     if isinstance(choice, Mapping):
         return with_rows(_from_arrays(choice, inputs), indices or {}, "calibration")
     if choice == "random":
-        return random_samples(inputs, seed, indices=indices)
+        return random_samples(inputs, seed, indices=indices, operations=operations)
     path = Path(choice) if choice is not None else find_beside(model) if model else None
     if path is None:
         raise MissingCalibrationError(_no_calibration(model))

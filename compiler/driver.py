@@ -29,6 +29,7 @@ from .passes import Instrument, PassContext, Pipeline, stage
 from .quantize.state import holds_codes
 from .schedule import Schedule, ScheduleMode, map_for, on_mesh, schedule_bounds
 from .schedule import schedule as make_schedule
+from .work import operations
 
 Model = str | Path | bytes | ModelProto
 UNCALIBRATED = "none: the model is quantized"
@@ -174,8 +175,9 @@ class _Calibration:
 
 def _calibration(choice: CalibrationChoice, graph: Graph, model: Model, seed: int) -> _Calibration:
     inputs = batched_inputs(graph.inputs, graph.batched)
-    limits = index_limits(graph)
-    samples = _Calibration(lambda: calibration(choice, inputs, model_path(model), seed, limits))
+    limits, work = index_limits(graph), operations(graph)
+    path = model_path(model)
+    samples = _Calibration(lambda: calibration(choice, inputs, path, seed, limits, work))
     if choice is not None or not holds_codes(graph):
         samples.find()
     return samples

@@ -91,6 +91,14 @@ def _(op: Attention, operands: Sequence[TensorType], results: Sequence[TensorTyp
     return 2 * q.size * k.shape[-2] * max(1, op.key_heads)
 
 
+def operations(graph: Graph) -> int:
+    """Elementary operations that an evaluation of a graph takes for one sample."""
+    return sum(
+        work(node.op, [v.type for v in node.operands], [v.type for v in node.results])
+        for node in graph.nodes
+    )
+
+
 def _windowed(kernel: Sequence[int], products: int) -> int:
     """Operations of what goes over the elements of a kernel, one after the other."""
     return products + _STEP * prod(kernel)

@@ -72,6 +72,7 @@ def _context(graph: Any, file: str | None, flags: dict[str, Any]) -> Any:
     from ..index_limits import index_limits
     from ..ir.batch import batched_inputs
     from ..passes import PassContext
+    from ..work import operations
     from .chip import load_chip
 
     chip = load_chip(flags["target"]) if flags["target"] else None
@@ -80,7 +81,8 @@ def _context(graph: Any, file: str | None, flags: dict[str, Any]) -> Any:
         current = reporter()  # calibration runs in threads that know no command
         return PassContext(chip, lambda: _random(graph, flags["seed"], current))
     inputs = batched_inputs(graph.inputs, graph.batched)
-    found = calibration(flags["calib"], inputs, path, flags["seed"], index_limits(graph))
+    limits, work = index_limits(graph), operations(graph)
+    found = calibration(flags["calib"], inputs, path, flags["seed"], limits, work)
     return PassContext(chip, found.batches)
 
 
@@ -89,9 +91,10 @@ def _random(graph: Any, seed: int, current: Reporter) -> Any:
     from ..data import random_samples
     from ..index_limits import index_limits
     from ..ir.batch import batched_inputs
+    from ..work import operations
 
-    inputs = batched_inputs(graph.inputs, graph.batched)
-    samples = random_samples(inputs, seed, indices=index_limits(graph))
+    inputs, work = batched_inputs(graph.inputs, graph.batched), operations(graph)
+    samples = random_samples(inputs, seed, indices=index_limits(graph), operations=work)
     current.note(
         f"calibration: {samples.source}; good for sizes, not for accuracy. "
         "Give real samples with --calib FILE.npz"

@@ -108,6 +108,14 @@ def test_random_samples_depend_on_the_seed_only() -> None:
     assert a.source == "random, seed 3, 64 samples"
 
 
+@pytest.mark.parametrize(
+    ("operations", "count"), [(0, 64), (1 << 29, 64), (1 << 32, 8), (1 << 34, 2), (1 << 40, 1)]
+)
+def test_random_samples_that_take_long_are_few(operations: int, count: int) -> None:
+    assert random_samples([X], 3, operations=operations).count == count
+    assert random_samples([X], 3, 70, operations=operations).count == 70
+
+
 def test_batches_are_the_samples_in_order() -> None:
     samples = random_samples([X], 0, 150)
     joined = np.concatenate([batch["image"] for batch in samples.batches()])
