@@ -203,7 +203,8 @@ def calibration(
 ) -> Samples:
     """Calibration samples: from arrays, a file, ``"random"``, or a file beside the model.
 
-    `indices` and `operations` are as for `random_samples`. Raises `MissingCalibrationError` where there are none.
+    `indices` and `operations` are as for `random_samples`. Raises `MissingCalibrationError` where
+    there are none.
     """
     if isinstance(choice, np.ndarray):
         choice = dict.fromkeys((value.name for value in inputs[:1]), choice)

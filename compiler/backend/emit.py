@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 
@@ -24,6 +25,7 @@ from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.rows import Rows
 from ..ir.ops.spill import Spill
 from ..ir.ops.tiled import Tiled, shard_weights
+from ..mapping.plan import Shard
 from ..schedule.layout import ELEMENTS, plain_layout
 from ..schedule.order import is_spilled
 from ..schedule.streamed import Block
@@ -168,16 +170,25 @@ def _write_cells(emitter: Emitter, task: Task, writes: Sequence[ShardWrite]) -> 
 
 def _write(emitter: Emitter, task: Task, write: ShardWrite) -> None:
     """Do one write; the first of a matrix enters it in the table."""
-    op, matrix = task.node.op, write.shard.matrix
-    assert isinstance(op, Tiled)
+    matrix = write.shard.matrix
     if not emitter.has_matrix(matrix):
-        weights = emitter.graph.constants[task.node.operands[1].name]
-        sources = cell_writes(matrix, shard_weights(op.product, weights, write.shard))
-        emitter.enter_matrix(matrix, [_source(emitter, source) for source in sources])
+        emitter.enter_matrix(matrix, _sources(emitter, task, write.shard))
     array, row, col, columns, source = emitter.cells(matrix, write.number)
     code = emitter.core(write.shard.core)
     code.begin()
     code.emit(Write(array, code.stream(source), row, col, columns))
+
+
+def _sources(emitter: Emitter, task: Task, shard: Shard) -> Sequence[CellSource]:
+    """Where the cells of a shard are; groups that hold the same weights alike have the same."""
+    whole = emitter.schedule.whole(task.node)
+    key = (whole, replace(shard, core=0, matrix=replace(shard.matrix, core=0)))
+    if key not in emitter.sources:
+        op, weights = task.node.op, emitter.graph.constants[task.node.operands[1].name]
+        assert isinstance(op, Tiled)
+        writes = cell_writes(shard.matrix, shard_weights(op.product, weights, shard))
+        emitter.sources[key] = [_source(emitter, write) for write in writes]
+    return emitter.sources[key]
 
 
 def _source(emitter: Emitter, write: CellWrite) -> CellSource:

@@ -24,6 +24,7 @@ from ..ir.graph import Node, Value
 from ..ir.op import Array, Op
 from ..ir.requant import Requant
 from ..ir.types import DType
+from ..mapping.plan import Shard
 from ..schedule.layout import ELEMENTS, Layout, plain_layout
 from ..schedule.task import Buffer, Schedule, Task
 from ..schedule.window import Border, border_of, bordered
@@ -59,6 +60,7 @@ class Emitter:
         self.raw: dict[str, list[Binding]] = {}  # what only the host has: at outputs, or one place
         self.hosts: list[HostPartition] = []
         self.touched: dict[int, int] = {}  # cores named since it was cleared, and where they were
+        self.sources: dict[tuple[str, Shard], Sequence[CellSource]] = {}  # by product
         self._cells: list[Sequence[CellSource]] = []
         self._matrix_ids: dict[int, int] = {}  # by identity: matrices are large
         self._parameters: dict[str, tuple[Array, Array]] = {}

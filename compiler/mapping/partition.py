@@ -7,9 +7,9 @@ block of one strip of one diagonal block; only its place is left to decide.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 
 import numpy as np
@@ -89,13 +89,22 @@ class Cut:
 
         Raises `UnsupportedError` where an accumulator could overflow 32 bits.
         """
-        corners = ((copy, corner) for copy in range(copies) for corner in self._corners)
-        tiles = tuple(
-            tile
-            for (copy, corner), place in zip(corners, places, strict=True)
-            for tile in self._tiles(corner, place, copy)
-        )
-        return _bounded(self._matrix(core, tiles, self.bound, copies))
+        return _bounded(self._matrix(core, self._tiled(tuple(places), copies), self.bound, copies))
+
+    @cached_property
+    def _tiled(self) -> Callable[[tuple[Place, ...], int], tuple[Tile, ...]]:
+        """All tiles; groups of a product mostly have them at the same places of their cores."""
+
+        @cache
+        def tiled(places: tuple[Place, ...], copies: int) -> tuple[Tile, ...]:
+            corners = ((copy, corner) for copy in range(copies) for corner in self._corners)
+            return tuple(
+                tile
+                for (copy, corner), place in zip(corners, places, strict=True)
+                for tile in self._tiles(corner, place, copy)
+            )
+
+        return tiled
 
     def _matrix(self, core: int, tiles: tuple[Tile, ...], bound: int, copies: int) -> Matrix:
         _, block_rows, block_cols = self.weights.blocks.shape

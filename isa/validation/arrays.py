@@ -17,6 +17,7 @@ from ..planes import gather_planes, part_of
 from ..program import Program
 from ..target import Target
 from ..walk import Operation, StreamState
+from .matrices import anywhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,20 @@ class _Box:
 
     def common(self, other: _Box) -> _Box | None:
         """The cells of both, if there are any."""
+        if not self.meets(other):
+            return None
         top, bottom = max(self.top, other.top), min(self.bottom, other.bottom)
         left, right = max(self.left, other.left), min(self.right, other.right)
-        return _Box(top, bottom, left, right) if top < bottom and left < right else None
+        return _Box(top, bottom, left, right)
+
+    def meets(self, other: _Box) -> bool:
+        """Whether there are cells of both."""
+        return (
+            self.top < other.bottom
+            and other.top < self.bottom
+            and self.left < other.right
+            and other.left < self.right
+        )
 
     def without(self, hole: _Box) -> Iterator[_Box]:
         """Boxes of the cells outside of `hole`, which lies inside."""
@@ -59,6 +71,18 @@ class _Levels:
     written: NDArray[np.bool_]
 
 
+_Written = tuple[tuple[_Box, StreamState], ...]  # what each of several writes covers, from where
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """The tiles of a matrix in one array; `box` is the rectangle that they fill, if they do."""
+
+    array: int
+    tiles: tuple[Tile, ...]
+    box: _Box | None
+
+
 class _Cells:
     """One array: what was written to it, and the matrix that reads each cell.
 
@@ -68,24 +92,25 @@ class _Cells:
 
     def __init__(self) -> None:
         self.version = 0
-        self._written: list[tuple[_Box, NDArray[np.uint8]]] = []
+        self.written: _Written = ()
         self._readers: dict[_Box, int] = {}
 
-    def write(self, box: _Box, packed: NDArray[np.uint8]) -> None:
+    def write(self, box: _Box, source: StreamState) -> None:
         """Program a rectangle, which is free for any matrix then."""
-        self._written = [one for one in self._written if box.common(one[0]) != one[0]]
-        self._written.append((box, packed))
+        kept = (one for one in self.written if box.common(one[0]) != one[0])
+        self.written = (*kept, (box, source))
         self._take(box)
         self.version += 1
 
-    def levels(self, target: Target) -> _Levels:
+    def levels(self, target: Target, constants: NDArray[np.uint8]) -> _Levels:
         """The levels of all cells."""
-        shape = (target.array.rows, target.array.cols)
+        shape, bits = (target.array.rows, target.array.cols), target.array.cell_bits
         held = _Levels(np.zeros(shape, np.uint8), np.zeros(shape, np.bool_))
-        for box, packed in self._written:
+        for box, source in self.written:
             place = np.s_[box.top : box.bottom, box.left : box.right]
             columns = box.right - box.left
-            held.levels[place] = unpack_levels(packed, columns, target.array.cell_bits)
+            packed = _gather(constants, source).reshape(-1, packed_bytes(columns, bits))
+            held.levels[place] = unpack_levels(packed, columns, bits)
             held.written[place] = True
         return held
 
@@ -99,6 +124,10 @@ class _Cells:
                 others[reader] += cells
         self._readers[box] = matrix
         return others
+
+    def is_free(self, box: _Box, matrix: int) -> bool:
+        """Whether no other matrix reads cells of a rectangle."""
+        return all(one == matrix or not held.meets(box) for held, one in self._readers.items())
 
     def _take(self, box: _Box) -> list[tuple[int, int]]:
         """Free a rectangle; returns who read how many of its cells."""
@@ -116,7 +145,8 @@ class Arrays:
     """The cells of all arrays as the program writes them, and who reads them.
 
     Matrices may share cells, if they are written anew between the last `mvm` of one and the first
-    of the other.
+    of the other. Those that differ by nothing but their cores, and are written from the same
+    constants, keep to the same bound.
     """
 
     def __init__(self, program: Program) -> None:
@@ -125,16 +155,19 @@ class Arrays:
         self._arrays: dict[tuple[int, int], _Cells] = defaultdict(_Cells)
         self._writes: dict[int, int] = defaultdict(int)
         self._checked: dict[int, tuple[int, dict[int, int]]] = {}
+        self._sound: set[tuple[Matrix, tuple[_Written, ...]]] = set()
+        self._parts: dict[Matrix, tuple[_Part, ...]] = {}
 
     def write(self, operation: Operation) -> None:
         """Program the cells of a `write` that has passed all other checks."""
         assert isinstance(operation.instruction, Write)
-        instruction, array = operation.instruction, self._program.target.array
-        row_bytes = packed_bytes(instruction.columns, array.cell_bits)
-        packed = _gather(self._constants, operation.streams["src"]).reshape(-1, row_bytes)
+        instruction, source = operation.instruction, operation.streams["src"]
+        rows = source.count // packed_bytes(
+            instruction.columns, self._program.target.array.cell_bits
+        )
         row, column = instruction.row, instruction.column
-        box = _Box(row, row + len(packed), column, column + instruction.columns)
-        self._arrays[operation.core, instruction.array].write(box, packed)
+        box = _Box(row, row + rows, column, column + instruction.columns)
+        self._arrays[operation.core, instruction.array].write(box, source)
         self._writes[operation.core] += 1
 
     def check(self, operation: Operation) -> Iterator[str]:
@@ -144,8 +177,24 @@ class Arrays:
         matrix = self._program.matrices[index]
         if self._is_checked(index, matrix):
             return
+        alike = anywhere(matrix)
+        if alike not in self._parts:
+            self._parts[alike] = tuple(_parts(matrix))
+        parts = self._parts[alike]
+        content = tuple(self._arrays[matrix.core, part.array].written for part in parts)
+        if (alike, content) not in self._sound:
+            problems = tuple(self._unsound(index, matrix))
+            yield from problems
+            if problems:
+                return
+            self._sound.add((alike, content))
+        for part in parts:
+            yield from self._claim(index, part)
+
+    def _unsound(self, index: int, matrix: Matrix) -> Iterator[str]:
+        """Check that the cells of a matrix are written, and keep to its bound."""
         held = {
-            array: self._arrays[matrix.core, array].levels(self._program.target)
+            array: self._arrays[matrix.core, array].levels(self._program.target, self._constants)
             for array in {tile.array for tile in matrix.tiles}
         }
         whole = {array: bool(one.written.all()) for array, one in held.items()}
@@ -156,7 +205,6 @@ class Arrays:
             if missing:
                 yield f"{tile}: {missing} cells are used before they are written"
                 return
-            yield from self._claim(index, tile)
             limit = (1 << matrix.slices[tile.slice].bits) - 1
             level = int(part_of(held[array].levels, tile).max()) if highest[array] > limit else 0
             if level > limit:
@@ -174,15 +222,40 @@ class Arrays:
         self._checked[index] = (self._writes[matrix.core], now)
         return now == versions
 
-    def _claim(self, index: int, tile: Tile) -> Iterator[str]:
-        """Take the cells of a tile for a matrix; those of another must be written anew before."""
-        box = _Box(tile.row, tile.row + tile.rows, tile.col, tile.col + tile.cols)
-        others = self._arrays[self._program.matrices[index].core, tile.array].claim(box, index)
-        if others:
-            yield (
-                f"{tile} shares cells of array a{tile.array} with matrix m{max(others)}, "
-                f"which has read {sum(others.values())} of them since they were written"
-            )
+    def _claim(self, index: int, part: _Part) -> Iterator[str]:
+        """Take cells of an array for a matrix; those of another must be written anew before."""
+        cells = self._arrays[self._program.matrices[index].core, part.array]
+        if part.box is not None and cells.is_free(part.box, index):
+            cells.claim(part.box, index)
+            return
+        for tile in part.tiles:
+            others = cells.claim(_box(tile), index)
+            if others:
+                yield (
+                    f"{tile} shares cells of array a{tile.array} with matrix m{max(others)}, "
+                    f"which has read {sum(others.values())} of them since they were written"
+                )
+
+
+def _box(tile: Tile) -> _Box:
+    return _Box(tile.row, tile.row + tile.rows, tile.col, tile.col + tile.cols)
+
+
+def _parts(matrix: Matrix) -> Iterator[_Part]:
+    """The tiles of each array."""
+    found: dict[int, list[Tile]] = defaultdict(list)
+    for tile in matrix.tiles:
+        found[tile.array].append(tile)
+    for array, tiles in found.items():
+        boxes = list(map(_box, tiles))
+        around = _Box(
+            min(box.top for box in boxes),
+            max(box.bottom for box in boxes),
+            min(box.left for box in boxes),
+            max(box.right for box in boxes),
+        )
+        filled = sum(box.cells for box in boxes) == around.cells
+        yield _Part(array, tuple(tiles), around if filled else None)
 
 
 def _copies_apart(matrix: Matrix) -> Iterator[Matrix]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import product
 
@@ -24,18 +25,26 @@ RANGE_LIMIT = 1 << 32
 def check_matrices(program: Program) -> Iterator[str]:
     """Check the geometry of every matrix and that none of its tiles share cells.
 
-    Tiles of several matrices may: see `arrays.Arrays`.
+    Tiles of several matrices may: see `arrays.Arrays`. Matrices that differ by nothing but their
+    cores are checked once.
     """
+    found: dict[Matrix, tuple[str, ...]] = {}
     for index, matrix in enumerate(program.matrices):
-        problems = list(_matrix(program, matrix))
-        for message in problems or _shared_cells(program, matrix):
-            yield f"matrix m{index}: {message}"
+        if matrix.core not in program.cores:
+            yield f"matrix m{index}: core {matrix.core} has no code"
+        alike = anywhere(matrix)
+        if alike not in found:
+            found[alike] = tuple(_matrix(program, matrix)) or tuple(_shared_cells(program, matrix))
+        yield from (f"matrix m{index}: {message}" for message in found[alike])
+
+
+def anywhere(matrix: Matrix) -> Matrix:
+    """A matrix as it is on whatever core."""
+    return replace(matrix, core=0)
 
 
 def _matrix(program: Program, matrix: Matrix) -> Iterator[str]:
     array = program.target.array
-    if matrix.core not in program.cores:
-        yield f"core {matrix.core} has no code"
     sizes = list(_sizes(program, matrix))
     if sizes:
         yield from sizes
