@@ -183,12 +183,13 @@ def _sources(emitter: Emitter, task: Task, shard: Shard) -> Sequence[CellSource]
     """Where the cells of a shard are; groups that hold the same weights alike have the same."""
     whole = emitter.schedule.whole(task.node)
     key = (whole, replace(shard, core=0, matrix=replace(shard.matrix, core=0)))
-    if key not in emitter.sources:
+    found = emitter.sources.get(key)
+    if found is None:
         op, weights = task.node.op, emitter.graph.constants[task.node.operands[1].name]
         assert isinstance(op, Tiled)
         writes = cell_writes(shard.matrix, shard_weights(op.product, weights, shard))
-        emitter.sources[key] = [_source(emitter, write) for write in writes]
-    return emitter.sources[key]
+        found = emitter.sources[key] = [_source(emitter, write) for write in writes]
+    return found
 
 
 def _source(emitter: Emitter, write: CellWrite) -> CellSource:

@@ -67,7 +67,7 @@ class _Uses:
     """In which stages each array is used, and by which task of each last."""
 
     _last: dict[Array, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
-    _matrices: set[int] = field(default_factory=set)
+    _matrices: dict[int, frozenset[int]] = field(default_factory=dict)  # their arrays
 
     def is_new(self, matrix: Matrix) -> bool:
         """Whether no task has used a matrix."""
@@ -83,8 +83,9 @@ class _Uses:
 
     def add(self, index: int, stage: int, matrix: Matrix) -> None:
         """Note that a task uses a matrix."""
-        self._matrices.add(id(matrix))
-        for number in {tile.array for tile in matrix.tiles}:
+        if self.is_new(matrix):
+            self._matrices[id(matrix)] = frozenset(tile.array for tile in matrix.tiles)
+        for number in self._matrices[id(matrix)]:
             self._last[matrix.core, number][stage] = index
 
     def is_reused(self, array: Array) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from math import prod
 from typing import TypeVar
 
@@ -59,7 +60,8 @@ class CostModel:
     def of(cls, program: Program) -> CostModel:
         """Count the matrices of a program."""
         target = program.target
-        return cls(target, tuple(product_cost(matrix, target) for matrix in program.matrices))
+        count = cache(partial(product_cost, target=target))  # groups hold the same on other cores
+        return cls(target, tuple(count(replace(matrix, core=0)) for matrix in program.matrices))
 
     def cost(self, operation: Operation | Exchange) -> Work:
         """Count one operation; of an exchange, both sides."""

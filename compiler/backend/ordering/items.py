@@ -67,6 +67,7 @@ class _Maker:
 
     def __init__(self, program: Program, operations: Mapping[int, Sequence[Operation]]) -> None:
         self._costs = OperationCosts(program)
+        self._constants = len(program.constants)
         accesses = _between_meetings(program, operations)
         self._written = accesses[Role.WRITE]
         self._read = accesses[Role.READ]
@@ -105,6 +106,8 @@ class _Maker:
             role, extent = roles[name], stream.extent
             if stream.space is Space.GLOBAL:
                 low, high = extent
+                if high <= self._constants:
+                    continue  # nobody writes there
                 others = self._written if role is Role.READ else self._read
                 ordered |= _meets(others[span], low, high)
                 extent = (low + _GLOBAL, high + _GLOBAL)
