@@ -10,7 +10,7 @@ from ..ir import Graph, Node, Value
 from ..ir.ops.binary import Add, Div, Mul, Sub
 from ..ir.ops.linear import Conv, MatrixProduct
 from ..ir.ops.pooling import AveragePool, GlobalAveragePool, MaxPool
-from ..ir.ops.shape import Concat, Reshape, Transpose
+from ..ir.ops.shape import Concat, Reshape, Slice, Transpose
 from ..ir.ops.unary import Affine, Clip, Identity, Relu
 from .base import Pass, PassContext
 from .canonicalize_computed import (
@@ -32,6 +32,8 @@ from .canonicalize_shapes import (
     pad_into_conv,
     pad_into_maximum,
     single_concat,
+    slice_before_reshape,
+    slice_before_transpose,
     transpose_to_reshape,
 )
 from .rewrite import Rewriter, rewrite_until_settled
@@ -47,7 +49,7 @@ class Canonicalize(Pass):
        and bias.
     3. Sub of a constant becomes Add, Div by a constant becomes Mul.
     4. Reshapes in a row become one, Transposes too; those that change nothing vanish, and a
-       Transpose that only moves axes of extent 1 becomes a Reshape.
+       Transpose that only moves axes of extent 1 becomes a Reshape. Slices come before them.
     5. Pad goes into the convolution or pooling behind it where that changes no result.
     6. Clip and Relu in a row become one; Clip(0, inf) becomes Relu.
     7. Affine maps in a row become one.
@@ -121,6 +123,7 @@ RULES = {
     Sub: (sub_to_add,),
     Div: (div_to_mul,),
     Reshape: (merge_reshapes,),
+    Slice: (slice_before_transpose, slice_before_reshape),
     Transpose: (merge_transposes, transpose_to_reshape),
     Conv: (pad_into_conv,),
     AveragePool: (pad_into_average,),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
-from ..ir import Node, Value
+from ..ir import Node, Op, Value
 from ..ir.ops.linear import Conv
 from ..ir.ops.pooling import AveragePool, MaxPool
-from ..ir.ops.shape import Concat, Pad, Reshape, Transpose
+from ..ir.ops.shape import Concat, Pad, Reshape, Slice, Transpose
 from .rewrite import Rewriter
 
 
@@ -52,6 +54,54 @@ def transpose_to_reshape(
     if moved != sorted(moved):
         return None
     return builder.replace(node, Reshape(node.result.type.shape), *operands)
+
+
+def slice_before_transpose(
+    builder: Rewriter, node: Node, operands: tuple[Value, ...]
+) -> Value | None:
+    """Slice(Transpose(x)) moves what is left only."""
+    assert isinstance(node.op, Slice)
+    before = builder.producer_of(operands[0], Transpose)
+    if before is None or not isinstance(before.op, Transpose):
+        return None
+    axes = [before.op.perm.index(axis) for axis in range(len(before.op.perm))]
+    bounds = (node.op.starts, node.op.ends, node.op.steps)
+    part = Slice(*(tuple(bound[axis] for axis in axes) for bound in bounds))
+    return _sliced_first(builder, node, part, before, before.op)
+
+
+def slice_before_reshape(
+    builder: Rewriter, node: Node, operands: tuple[Value, ...]
+) -> Value | None:
+    """Slice(Reshape(x)) without steps is a part of x in another shape, if it is a Slice of x."""
+    assert isinstance(node.op, Slice)
+    before = builder.producer_of(operands[0], Reshape)
+    if before is None or any(step != 1 for step in node.op.steps):
+        return None
+    old, new = before.operands[0].type.shape, operands[0].type.shape
+    starts, ends = [0] * len(old), list(old)
+    for axis, (start, end) in enumerate(zip(node.op.starts, node.op.ends, strict=True)):
+        if (start, end) == (0, new[axis]):
+            continue
+        place = _outermost(old, new, axis)
+        if place is None:
+            return None
+        each = old[place] // new[axis]
+        starts[place], ends[place] = start * each, end * each
+    part = Slice(tuple(starts), tuple(ends), (1,) * len(old))
+    return _sliced_first(builder, node, part, before, Reshape(node.result.type.shape))
+
+
+def _outermost(old: Sequence[int], new: Sequence[int], axis: int) -> int | None:
+    """The axis of the old shape of which an index of the new `axis` is a run, if there is one."""
+    outer = prod(new[:axis])
+    found = [at for at in range(len(old)) if prod(old[:at]) == outer and old[at] > 1]
+    return found[0] if found and old[found[0]] % new[axis] == 0 else None
+
+
+def _sliced_first(builder: Rewriter, node: Node, part: Slice, before: Node, op: Op) -> Value:
+    sliced = builder.add(part, before.operands, node.result.name, node.origin)
+    return builder.replace(node, op, sliced, fused=(before,))
 
 
 def single_concat(builder: Rewriter, node: Node, operands: tuple[Value, ...]) -> Value | None:
