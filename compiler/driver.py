@@ -284,6 +284,7 @@ def model_path(model: Model) -> Path | None:
 def identify(model: Model) -> tuple[str, str]:
     """File name and SHA-256 of a model."""
     if isinstance(model, (str, Path)):
-        return Path(model).name, hashlib.sha256(Path(model).read_bytes()).hexdigest()
+        with Path(model).open("rb") as file:
+            return Path(model).name, hashlib.file_digest(file, "sha256").hexdigest()
     data = model if isinstance(model, bytes) else model.SerializeToString(deterministic=True)
     return "", hashlib.sha256(data).hexdigest()

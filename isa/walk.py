@@ -158,13 +158,16 @@ def _set_up(
     registers: dict[int, StreamState], instruction: Instruction, core: int, pc: int
 ) -> None:
     """Play an instruction that does nothing but set a register."""
-    match instruction:
-        case Step(stream, delta):
-            registers[stream] = _read(registers, stream, core, pc).moved(delta)
-        case Stream(stream, space, element, base):
-            registers[stream] = StreamState(Space(space), ElementType(element), base)
-        case Dim(stream, axis, count, stride):
-            registers[stream] = _with_axis(_read(registers, stream, core, pc), axis, count, stride)
+    if isinstance(instruction, Step):
+        state = _read(registers, instruction.stream, core, pc)
+        registers[instruction.stream] = state.moved(instruction.delta)
+    elif isinstance(instruction, Stream):
+        space, element = Space(instruction.space), ElementType(instruction.element)
+        registers[instruction.stream] = StreamState(space, element, instruction.base)
+    elif isinstance(instruction, Dim):
+        state = _read(registers, instruction.stream, core, pc)
+        axis = (instruction.axis, instruction.count, instruction.stride)
+        registers[instruction.stream] = _with_axis(state, *axis)
 
 
 def interleave(
@@ -270,6 +273,9 @@ def program_counters(core: int, code: tuple[Instruction, ...], start: int = 0) -
 
     `start` must lie outside of loops.
     """
+    if Loop not in set(map(type, code)):
+        yield from range(start, len(code))
+        return
     frames: list[tuple[int, int, int]] = []  # first, behind last, iterations left
     pc = start
     while True:
