@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from support.random_programs import random_program
+from support.timed_program import dense, program, stream
 
 from imcc.compiler.backend import Aim, ValueProbe, order_instructions, played_cycles
 from imcc.compiler.driver import compile_model
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import ScheduleMode
-from imcc.isa import Program, Role, Space, validate, walk
-from imcc.isa.instructions import Barrier, Store, Write
+from imcc.isa import Instruction, Program, Role, Space, load_target, validate, walk
+from imcc.isa.fields import ElementType
+from imcc.isa.instructions import Barrier, Mvm, Recv, Send, Store, Write
 from imcc.runtime import Machine, Probe, profile
 
 MODELS = Path(__file__).parents[3] / "models"
@@ -163,3 +165,28 @@ def test_a_play_ends_about_when_the_ordered_program_does() -> None:
         MODELS / "fmnist_resnet8.onnx", "dcim22", CompileOptions(schedule=ScheduleMode.LATENCY)
     ).program
     assert played_cycles(program) == pytest.approx(profile(program).latency_cycles, rel=0.1)
+
+
+@pytest.mark.parametrize(("start_ns", "peers"), [(200.0, [2, 0]), (0.0, [0, 2])])
+def test_who_waits_for_a_core_that_multiplies_serves_another(
+    start_ns: float, peers: list[int]
+) -> None:
+    """Where starts of row blocks take time; elsewhere a core has its transfers beside products."""
+    chip = load_target("pimcomp")
+    timing = chip.timing.model_copy(update={"t_start_ns": start_ns})
+    chip = chip.model_copy(update={"timing": timing})
+    multiplied: list[Instruction] = [
+        *stream(0, Space.LOCAL, ElementType.U8, 0, 30, 128),
+        *stream(1, Space.LOCAL, ElementType.I32, 1 << 14, 30, 8),
+        Mvm(1, 0, 0, 1, 0),
+    ]
+    sent = stream(2, Space.LOCAL, ElementType.U8, 0, 64)
+    come = stream(2, Space.LOCAL, ElementType.U8, 1 << 13, 64)
+    cores: dict[int, list[Instruction]] = {
+        0: [*multiplied, *come, Recv(2, 1, 0)],
+        1: [*sent, Send(2, 0, 0), Send(2, 2, 0)],
+        2: [*come, Recv(2, 1, 0)],
+    }
+    ordered, _ = order_instructions(program(chip, cores, (dense(chip, 128, 8, 1, False),)), ())
+    sends = (operation.instruction for operation in walk(1, ordered.cores[1]))
+    assert [one.peer for one in sends if isinstance(one, Send)] == peers
