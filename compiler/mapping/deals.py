@@ -21,15 +21,20 @@ _TIGHT = (1.0, 0.95, 0.9, 0.85, 0.8)
 
 
 def deals(
-    demands: Demands, chip: Room, choices: Sequence[Mapping[str, Share]], *, beside: bool = False
+    demands: Demands,
+    chip: Room,
+    choices: Sequence[Mapping[str, Share]],
+    *,
+    beside: bool = False,
+    others: Iterable[Deal] = (),
 ) -> Iterator[Deal]:
-    """Deals of these choices of shares, and one with every product once.
+    """Deals of these choices of shares, other ones that are known, and one of everything once.
 
     `beside` says that what lies far apart costs nothing on one core.
     """
     footprints = {demand.name: demand.footprint for demand in demands.products}
     found = [Deal(shares, {}, apart, demands.waits) for shares in choices for apart in _APART]
-    found += _large_first(demands, chip)
+    found += [*_large_first(demands, chip), *others]
     yield from sorted(found, key=lambda deal: interval(deal, deal.slowest, beside))
     for shares in choices:
         kept = {name: chip.whole_cores(footprints[name], share) for name, share in shares.items()}

@@ -36,8 +36,9 @@ class Deal:
     Of products in `whole_cores` so many cores stay empty until they are placed. Those on one core
     begin at most `apart` of the time of an input one after the other, while there are other cores;
     `waits` is as for `Demands`. Products in `first` are placed before all else. `teams` has those
-    that are placed together, by the first of them, whose load is that of all. Without shares
-    products fill one core after the other.
+    that are placed together, by the first of them, whose load is that of all. A `level` deal places
+    each part on the core with least to do; its rows are made in runs so much `finer`. Without
+    shares products fill one core after the other.
     """
 
     shares: Mapping[str, Share] = field(default_factory=dict)
@@ -46,6 +47,8 @@ class Deal:
     waits: Mapping[str, float] = field(default_factory=dict)
     first: tuple[str, ...] = ()
     teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    level: bool = False
+    finer: int = 1
 
     @property
     def slowest(self) -> float:
@@ -96,6 +99,7 @@ class Placer:
         self._apart = deal.apart
         self._load = 0.0  # of the group that is placed
         self._slowest = deal.slowest
+        self._level = deal.level
         self._first = {name: index for index, name in enumerate(deal.first)}
         self._begins = 0.0  # when the node that is placed can begin
 
@@ -147,22 +151,21 @@ class Placer:
         if name not in self.plans:
             names = self._teams.get(name, (name,))
             share = self._shares.get(name, Share())
-            groups = [self._group(names, share.load) for _ in range(share.groups)]
+            groups = [self._group(names, share) for _ in range(share.groups)]
             self.plans.update(zip(names, zip(*groups, strict=True), strict=True))
             self._whole_cores.pop(name, None)
         self._check_overflow(node, self.plans[name][0].shards)
         return self.plans[name]
 
-    def _group(self, names: Sequence[str], load: float) -> tuple[MatrixPlan, ...]:
+    def _group(self, names: Sequence[str], share: Share) -> tuple[MatrixPlan, ...]:
         """One group of cores that holds all of a product, or of each product of a team."""
-        self._load = load
-        shards = self._together(names)
+        self._load = share.load
+        shards = () if share.division or share.pours else self._together(names)
         several: tuple[tuple[Shard, ...], ...] = tuple((shard,) for shard in shards)
         if not shards:
-            cutter = self._cutters[names[0]]
-            several = (self._spread_out(cutter.node, cutter.pieces()),)
+            several = (self._in_parts(self._cutters[names[0]], share),)
         for core in {shard.core for shard in several[0]}:
-            self._loads[core] = self._loads.get(core, 0.0) + load
+            self._loads[core] = self._loads.get(core, 0.0) + share.load
             first, last = self._begun.get(core, (self._begins, self._begins))
             self._begun[core] = min(first, self._begins), max(last, self._begins)
         return tuple(MatrixPlan(own[0].core, own) for own in several)
@@ -182,17 +185,50 @@ class Placer:
         cells = sum(rows * cols * one.copies for one in asked for rows, cols in one.part.cut.shapes)
         nodes = list(dict.fromkeys(one.node for one in asked))
         for core in self._candidates(-(-cells // (self._array.rows * self._array.cols)), nodes[0]):
-            if not self._welcome(core, *nodes):
-                continue
-            space = self._spaces.get(core, CoreSpace.empty(self._target))
-            placed = _fill(space, asked)
-            if placed is not None:
-                self._spaces[core], places = placed
-                self._occupy(core, *nodes)
-                return tuple(
-                    _shard(core, one, spots) for one, spots in zip(asked, places, strict=True)
-                )
+            if self._welcome(core, *nodes):
+                shards = self._placed_on(core, asked)
+                if shards is not None:
+                    return shards
         return None
+
+    def _placed_on(self, core: int, asked: Sequence[_Asked]) -> tuple[Shard, ...] | None:
+        """Place parts together on a core; None where there is no room for all."""
+        space = self._spaces.get(core, CoreSpace.empty(self._target))
+        placed = _fill(space, asked)
+        if placed is None:
+            return None
+        self._spaces[core], places = placed
+        self._occupy(core, *dict.fromkeys(one.node for one in asked))
+        return tuple(_shard(core, one, spots) for one, spots in zip(asked, places, strict=True))
+
+    def _in_parts(self, cutter: Cutter, share: Share) -> tuple[Shard, ...]:
+        """Place a product in parts as its share wants them."""
+        if share.pours:
+            return tuple(self._poured(cutter))
+        pieces = cutter.divided(*share.division) if share.division else cutter.pieces()
+        return self._spread_out(cutter.node, pieces)
+
+    def _poured(self, cutter: Cutter) -> Iterator[Shard]:
+        """Fill the arrays that cores have left, those with least to do first."""
+        node, most, behind = cutter.node, self._target.core.arrays, None
+        cores = range(self._target.chip.cores)
+        for core in sorted(cores, key=lambda core: self._loads.get(core, 0.0)):
+            while (free := most - self._used(core)) and self._welcome(core, node):
+                part = cutter.poured(free, behind)
+                if part is None:
+                    return
+                shards = self._placed_on(core, [_Asked(node, part)])
+                if shards is None:
+                    break
+                yield from shards
+                behind = part.span
+        while (part := cutter.poured(most, behind)) is not None:
+            yield from self._spread_out(node, [part])
+            behind = part.span
+
+    def _used(self, core: int) -> int:
+        """Arrays of a core on which there is something."""
+        return len(self._spaces[core].used) if core in self._spaces else 0
 
     def _spread_out(self, node: Node, pieces: Sequence[Part]) -> tuple[Shard, ...]:
         """Place pieces one after the other; an empty core takes any of them."""
@@ -238,10 +274,13 @@ class Placer:
         """How little a core suits the node to be placed.
 
         First counts by how much it would be slower than the slowest product, as a core does one
-        thing after the other; then how far its work lies apart, its load, and its number.
+        thing after the other; then how far its work lies apart, its load, and its number. In a
+        level deal only its load counts then, and whether it has some of the node.
         """
         load = self._loads.get(core, 0.0)
         late = max(0.0, load + self._load - self._slowest)
+        if self._level:
+            return late, load, node in self._nodes.get(core, ()), core
         return late, self._gap(core, node), load, core
 
     def _gap(self, core: int, node: Node) -> float:

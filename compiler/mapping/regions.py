@@ -6,6 +6,9 @@
 2. A run or an ordinary product that needs more than an empty core is cut in equal ranges of
    outputs, as long as each keeps `LEAST_OUTPUTS`, and else in ranges of input channels too, whose
    partial sums are added.
+
+Who wants something else gets a product in any ranges of both (`divided`), or in runs of row blocks
+as long as there is room for (`poured`).
 """
 
 from __future__ import annotations
@@ -64,6 +67,7 @@ class Cutter:
     target: Target
     policy: AdcPolicy
     _cuts: dict[tuple[int, int, int], Cut] = field(default_factory=dict, init=False)
+    _divided: dict[tuple[int, int], tuple[Part, ...]] = field(default_factory=dict, init=False)
 
     def whole(self) -> tuple[Part, ...] | None:
         """The product as one part; None if it is too much for a core."""
@@ -94,6 +98,61 @@ class Cutter:
         return tuple(
             piece for run in range(runs) for piece in self._split(self._runs(run, run + 1))
         )
+
+    def division(self, channels: int) -> tuple[int, int] | None:
+        """So many ranges of input channels, and the fewest of outputs that make parts fit a core.
+
+        None where there are none, or where there are groups.
+        """
+        outputs, inputs, groups = self._extents()
+        if groups > 1 or channels > inputs:
+            return None
+        blocks, strips = self.counted(channels, 1)
+        most = self.target.core.arrays // blocks
+        return (channels, min(-(-strips // most), outputs)) if most else None
+
+    def counted(self, channels: int, outputs: int) -> tuple[int, int]:
+        """Row blocks, and strips of outputs, of a part if there are so many ranges of each."""
+        made, inputs, _ = self._extents()
+        tallest, widest = self._block()
+        rows, columns = self._taps() * -(-inputs // channels), -(-made // outputs)
+        return -(-rows // tallest), -(-columns // widest)
+
+    def divided(self, channels: int, outputs: int) -> tuple[Part, ...]:
+        """The product in so many ranges of input channels, and of outputs."""
+        key = channels, outputs
+        if key not in self._divided:
+            whole = self._runs(0, self._run_count())
+            self._divided[key] = tuple(
+                self._part(Span(c0, c1, n0, n1, n1 - n0))
+                for n0, n1 in ranges(whole.n0, whole.n1, outputs)
+                for c0, c1 in ranges(whole.c0, whole.c1, channels)
+            )
+        return self._divided[key]
+
+    @property
+    def can_pour(self) -> bool:
+        """Whether any row blocks of a strip can be a part: they are whole channels."""
+        return self._taps() == 1 and self._extents()[2] == 1
+
+    def poured(self, arrays: int, behind: Span | None = None) -> Part | None:
+        """The next row blocks of one strip of outputs, at most so many; None behind the last."""
+        made, inputs, _ = self._extents()
+        tallest, widest = self._block()
+        c0, n0 = (0, 0) if behind is None else (behind.c1, behind.n0)
+        if c0 == inputs:
+            c0, n0 = 0, n0 + widest
+        if n0 >= made:
+            return None
+        n1 = min(n0 + widest, made)
+        return self._part(Span(c0, min(c0 + arrays * tallest, inputs), n0, n1, n1 - n0))
+
+    def _block(self) -> tuple[int, int]:
+        """Matrix rows and outputs that an array has room for."""
+        return logical_rows(self.target), max(1, self.target.array.cols // self.cells_per_weight())
+
+    def _taps(self) -> int:
+        return prod(self.weight.shape[2:]) if isinstance(self.product, QConv) else 1
 
     def _runs(self, start: int, stop: int) -> Span:
         """Runs [start, stop) of groups, each a diagonal block."""
@@ -145,7 +204,7 @@ class Cutter:
 
         Rectangles that share an array are driven one after the other.
         """
-        taps = prod(self.weight.shape[2:]) if isinstance(self.product, QConv) else 1
+        taps = self._taps()
         width = max(1, self.target.array.cols // self.cells_per_weight())
         found = []
         for q, p in _divisions(span, least, 2 * least):
@@ -173,7 +232,7 @@ class Cutter:
 
     def _cells(self, span: Span) -> int:
         """Cells of a span, at least."""
-        taps = prod(self.weight.shape[2:]) if isinstance(self.product, QConv) else 1
+        taps = self._taps()
         channels, outputs = span.c1 - span.c0, span.n1 - span.n0
         blocks, each = -(-outputs // span.block_cols), channels * span.block_cols // outputs
         last = (channels - (blocks - 1) * each) * (outputs - (blocks - 1) * span.block_cols)

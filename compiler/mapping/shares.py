@@ -51,7 +51,9 @@ class Share:
     """`groups` of cores that hold a product, each in `copies`.
 
     There are as many groups as `strips` of columns, or a multiple of that. `load` is the time
-    that a core works on it for one input, `part` that for one part.
+    that a core works on it for one input, `part` that for one part. With a `division` it is cut in
+    so many ranges of input channels and of outputs, and not in as few parts as fit cores. What
+    `pours` fills what others leave.
     """
 
     groups: int = 1
@@ -59,6 +61,8 @@ class Share:
     strips: int = 1
     load: float = 0.0
     part: float = 0.0
+    division: tuple[int, int] | None = None
+    pours: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,7 +154,7 @@ class Demand:
     `work` is the time of its work beside the arrays. `again` is the time in which rows, and
     columns, come that a part reads beyond its own, if each part had one row and one column. With
     `columns` the windows of a row can be cut in strips. Groups take turns with runs of rows, or
-    `apart` each makes one run.
+    `apart` each makes one run; `finer` runs are as much shorter.
     """
 
     name: str
@@ -161,6 +165,7 @@ class Demand:
     columns: bool = False
     again: tuple[float, float] = (0.0, 0.0)
     apart: bool = False
+    finer: int = 1
 
     def time(self, share: Share, fill: int = 0) -> float:
         """Time for all rows, the groups side by side, and for `fill` parts more."""
@@ -171,6 +176,11 @@ class Demand:
         """A share with the times of its cores."""
         load = self.time(share)
         return replace(share, load=load, part=self.time(share, 1) - load)
+
+    def edges(self, share: Share) -> float:
+        """The time in which comes what several groups of a share read of each other."""
+        turns = np.array([share.groups // share.strips])
+        return float(self._edges(share.strips, turns, self._lengths(share.strips, turns))[0])
 
     def used(self, share: Share, room: Room) -> int:
         """Arrays that a share takes, with those of its cores that it leaves to nobody."""
@@ -215,7 +225,9 @@ class Demand:
         """Rows of a run."""
         if self.apart:
             return -(-self.rows // turns)
-        return np.array([-(-self.rows // most_runs(strips, int(number))) for number in turns])
+        return np.array(
+            [-(-self.rows // most_runs(strips, int(number), self.finer)) for number in turns]
+        )
 
     def _times(self, strips: int, turns: Ints, copies: Ints, fill: int) -> Floats:
         """Time for all rows, by turns and copies; a core cannot be faster than its starts."""

@@ -37,7 +37,7 @@ class Mapped:
 
     Where products have several groups, `strips` says how many strips of columns these make, and
     `stages` has the stage of each value where there are several. `teams` are products that the
-    same cores hold, with their parts in the same order.
+    same cores hold, with their parts in the same order. `finer` is as for a deal.
     """
 
     plans: Mapping[str, tuple[MatrixPlan, ...]]
@@ -45,6 +45,7 @@ class Mapped:
     strips: Mapping[str, int]
     stages: Mapping[str, int]
     teams: tuple[tuple[str, ...], ...] = ()
+    finer: int = 1
 
 
 class Staging:

@@ -40,7 +40,8 @@ class TiledGraph:
 
     `stages` has the stage of each result where there are several: weights of a stage are written
     over those of the stages before it. `teams` are products whose groups lie on the same cores,
-    so that what they hand on stays there.
+    so that what they hand on stays there. Runs of rows are `finer` than others where groups were
+    dealt out for that.
     """
 
     graph: Graph
@@ -51,6 +52,7 @@ class TiledGraph:
     footprints: Mapping[str, Footprint] = field(default_factory=dict)
     stages: Mapping[str, int] = field(default_factory=dict)
     teams: tuple[tuple[str, ...], ...] = ()
+    finer: int = 1
 
     @classmethod
     def of(cls, graph: Graph, target: Target) -> TiledGraph:

@@ -19,6 +19,7 @@ from ..ir.graph import Graph, Node, Value
 from ..ir.ops.quantized import QConv, QMatMul
 from ..ir.ops.tiled import Tiled
 from .bounds import window_time
+from .crowded import crowded_deals
 from .deals import deals, different, interval
 from .options import TileOptions
 from .place import CoreSpace, Shape
@@ -70,7 +71,7 @@ def tile(
 
     cores = complete_cores(graph, mapped.cores)
     groups = {name: several for name, several in plans.items() if len(several) > 1}
-    more = (groups, mapped.strips, held, mapped.stages, mapped.teams)
+    more = (groups, mapped.strips, held, mapped.stages, mapped.teams, mapped.finer)
     return TiledGraph(rebuild(graph, rule), target, cores, *more)
 
 
@@ -132,9 +133,9 @@ def _placed(
     """The placement of all products whose busiest core promises the shortest interval."""
     # All cores of a bus are equally near, and its chips have time rather than arrays to give out.
     beside = target.chip.network is Network.BUS
-    best: Placer | None = None
+    best: tuple[Placer, int] | None = None
     shortest = inf
-    for deal in _deals(demands, target, beside):
+    for deal in _deals(demands, cutters, target, beside):
         least = interval(deal, deal.slowest, beside)
         # Deals of everything once promise no time: they are for chips on which nothing else packs.
         if best is not None and (not deal.slowest or least >= shortest):
@@ -145,18 +146,23 @@ def _placed(
         placer.add_all(graph.nodes)
         found = interval(deal, placer.busiest, beside)
         if placer.has_room() and (best is None or found < shortest):
-            best, shortest = placer, found
+            best, shortest = (placer, deal.finer), found
     if best is None:
         return None
-    return Placed(Mapped(best.plans, best.cores, best.strips(), {}, best.teams), shortest)
+    placer, finer = best
+    mapped = Mapped(placer.plans, placer.cores, placer.strips(), {}, placer.teams, finer)
+    return Placed(mapped, shortest)
 
 
-def _deals(demands: Demands | None, target: Target, beside: bool) -> Iterator[Deal]:
+def _deals(
+    demands: Demands | None, cutters: Mapping[str, Cutter], target: Target, beside: bool
+) -> Iterator[Deal]:
     """Ways to deal out the whole chip, the last with nothing dealt."""
     if demands is not None:
         chip = Room(target.chip.cores, target.core.arrays)
         choices = different(demands, (replace(chip, part=p) for p in _PARTS))
-        found = deals(demands, chip, choices, beside=beside)
+        others = () if demands.teams.members else tuple(crowded_deals(demands, cutters, target))
+        found = deals(demands, chip, choices, beside=beside, others=others)
         yield from dealt_to_members(found, demands)
     if demands is None or not demands.teams.members:
         yield Deal()

@@ -67,7 +67,7 @@ class RowSplitter(ChannelJoiner):
     ) -> None:
         super().__init__(tiled, phases)
         self._follow = follow
-        self._finer = finer
+        self._finer = finer * tiled.finer
         self._busy: dict[int, float] = defaultdict(float)  # ns of work that is no product's
         self._ways = Ways.of(tiled.graph)
 
