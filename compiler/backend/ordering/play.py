@@ -29,8 +29,9 @@ from .items import Item
 from .jobs import Job, exchanged
 
 # Of the time of its starts, in which a product lets no transfer of its core begin. The later, the
-# sooner programs end by PIMCOMP's cost model and the later by ours: a third costs ours 1 %.
-_QUIET = 1 / 3
+# sooner programs end by PIMCOMP's cost model and the later by ours: a fifth costs ours nothing, and
+# a third up to 3 %.
+_QUIET = 0.2
 _TURN = len(Unit) + 1  # of a core, to transfer or to multiply
 
 Resource = tuple[int, ...]
