@@ -29,7 +29,7 @@ from .items import Item
 from .jobs import Job, exchanged
 
 # Of the time of its starts, in which a product lets no transfer of its core begin. The later, the
-# sooner programs end by PIMCOMP's cost model and the later by ours: a fifth costs ours nothing, and
+# sooner programs end by PIMCOMP's cost model and the later by ours: a fifth costs ours up to 1.5 %, and
 # a third up to 3 %.
 _QUIET = 0.2
 _TURN = len(Unit) + 1  # of a core, to transfer or to multiply
