@@ -28,9 +28,9 @@ from imcc.isa.cost import Mesh, OperationCost, Unit
 from .items import Item
 from .jobs import Job, exchanged
 
-# Of the time of its starts, in which a product lets no transfer of its core begin. The later, the
-# sooner programs end by PIMCOMP's cost model and the later by ours: a fifth costs ours up to 1.5 %, and
-# a third up to 3 %.
+# Of the time of its starts, in which a product lets no transfer of its core begin. The longer, the
+# sooner programs end by PIMCOMP's cost model and the later by ours: a fifth costs ours up to 1.5 %
+# on `pimcomp`, a third up to 3 %.
 _QUIET = 0.2
 _TURN = len(Unit) + 1  # of a core, to transfer or to multiply
 
