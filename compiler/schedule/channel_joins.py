@@ -51,6 +51,7 @@ class ChannelJoiner(RowJoiner):
         super().__init__(tiled, phases)
         self._joins: dict[str, tuple[tuple[Value, int], ...]] = {}  # operands, where they begin
         self._depths = dict(depths(tiled.graph))
+        self._mapped = dict(tiled.cores)  # where the mapping has put what
 
     @abstractmethod
     def add(self, node: Node) -> None:
@@ -81,6 +82,7 @@ class ChannelJoiner(RowJoiner):
         name = made.result.name
         self._old_phases[name] = self._old_phases.get(operand.name, 0)
         self._depths[name] = self._depths.get(operand.name, 0)
+        self._mapped[name] = self._mapped.get(operand.name, self._mapped[node.result.name])
         self.add(made)
         return made.result
 

@@ -111,7 +111,7 @@ class RowSplitter(ChannelJoiner):
         self._take(node, (self._join(value, parts.axes, parts.box(value, {}), core),), core)
 
     def _add_whole(self, node: Node) -> None:
-        core = self._tiled.core_of(node)
+        core = self._mapped[node.results[0].name]
         operands = tuple(self._complete(operand, core) for operand in node.operands)
         self._take(node, operands, core)
         if is_loaded(node):
@@ -187,7 +187,7 @@ class RowSplitter(ChannelJoiner):
 
     def _add_reduction(self, node: Node, reduction: Running) -> None:
         """Runs are reduced where they are, one after the other; then what came of each core."""
-        name, here = node.result.name, self._tiled.core_of(node)
+        name, here = node.result.name, self._mapped[node.result.name]
         found: dict[int, Value] = {}
         for index, run in enumerate(self._reducible(node.operands[0], reduction, here)):
             core = self.cores[run.name]
@@ -276,7 +276,7 @@ class RowSplitter(ChannelJoiner):
         if isinstance(node.op, Tiled):
             return self._tiled.plans(node)[group].home
         if not self._follow:
-            return self._tiled.core_of(node)
+            return self._mapped[node.results[0].name]
         wanted = {v.name: need for v, need in zip(node.operands, needs, strict=True) if need}
         for operand in self._ways.long_first(node):
             need, followed = wanted.get(operand.name), self._followed(operand)
@@ -287,4 +287,4 @@ class RowSplitter(ChannelJoiner):
 
     def _spare_core(self, node: Node) -> int:
         """A core for an operation of which no core has rows."""
-        return self._tiled.core_of(node)
+        return self._mapped[node.results[0].name]

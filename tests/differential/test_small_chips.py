@@ -162,7 +162,7 @@ def test_too_little_global_memory_says_how_much_would_do() -> None:
 
 def test_stages_are_taken_apart_where_local_memory_is_short() -> None:
     """DenseNet keeps what its blocks make: two operations at a time stream, not whole stages."""
-    sizes = ("chip.mesh_rows=3", "chip.mesh_cols=3", "core.local_memory_kib=24")
+    sizes = ("chip.mesh_rows=3", "chip.mesh_cols=3", "core.local_memory_kib=23")
     options = CompileOptions(schedule=ScheduleMode.LATENCY)
     model = topology("densenet121_64").SerializeToString()
     compilation = compile_model(model, load_chip("isaac", sizes), options, "random")
