@@ -27,6 +27,7 @@ from ..ir.ops.quantized import QConv
 from ..ir.ops.tiled import Product, shard_weights
 from ..ir.sketch import is_sketch, thinned
 from ..ir.types import QuantParams
+from .bounds import window_time
 from .encoding import Weights, choose_code
 from .options import AdcPolicy
 from .partition import Cut, cells_per_weight, cut, is_stacked, logical_rows
@@ -200,19 +201,37 @@ class Cutter:
         return tuple(pieces)
 
     def _in_whole_arrays(self, span: Span, least: int) -> list[tuple[int, int]]:
-        """Divisions whose parts have an array for each rectangle, those with few arrays first.
+        """Divisions whose parts have an array for each rectangle, those that take least first.
 
-        Rectangles that share an array are driven one after the other.
+        Cores are busy for the time of a window, whatever they hold; of divisions that take as much
+        of them those come first that take less arrays. Rectangles that share an array are driven
+        one after the other.
         """
         taps = self._taps()
         width = max(1, self.target.array.cols // self.cells_per_weight())
-        found = []
+        found, outputs = [], span.n1 - span.n0
         for q, p in _divisions(span, least, 2 * least):
-            rows, cols = taps * -(-(span.c1 - span.c0) // q), -(-(span.n1 - span.n0) // p)
+            rows, cols = taps * -(-(span.c1 - span.c0) // q), -(-outputs // p)
             arrays = -(-rows // logical_rows(self.target)) * -(-cols // width)
             if arrays <= self.target.core.arrays:
-                found.append((q * p * arrays, q * p, q, p))
+                busy = q * p * self._time(q, -(-outputs // p))
+                found.append((busy, q * p * arrays, q * p, q, p))
         return [(q, p) for *_, q, p in sorted(found)]
+
+    def _time(self, ranges: int, outputs: int) -> float:
+        """Nanoseconds of a window: the product, then the sums of other ranges come and are added.
+
+        Nothing where cores start row blocks one by one: there arrays count, and ranges take less.
+        """
+        timing, core = self.target.timing, self.target.core
+        if timing.t_start_ns:
+            return 0.0
+        bits = _bits(self.node.operands[0].type.quant)
+        columns = min(outputs * self.cells_per_weight(), self.target.array.cols)
+        come = timing.moved(4) / timing.noc_bytes_per_cycle
+        added = core.vector_cycles / core.vector_lanes
+        sums = (ranges - 1) * outputs * (come + added) / timing.clock_mhz * 1000.0
+        return window_time(self.target, bits, columns) + sums
 
     def _part(self, span: Span) -> Part:
         """Cut a span. Of a sketch, all spans of one size that share their inputs are equal."""

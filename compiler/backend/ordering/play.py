@@ -72,14 +72,14 @@ class Played:
 class _Resources:
     """The resources of the chip by number, and the cycles from which each is free."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, in_turn: bool) -> None:
         self.free: list[int] = []
         self.busy: list[int] = []
         self._numbers: dict[Resource, int] = {}
         self._held: dict[tuple[int, Unit, frozenset[int]], list[int]] = {}
         self._routes: dict[tuple[int, int], list[int]] = {}
         self._mesh = Mesh(target.chip)
-        self._in_turn = target.timing.t_start_ns > 0
+        self._in_turn = in_turn and target.timing.t_start_ns > 0
 
     def number(self, resource: Resource) -> int:
         """The number of a resource."""
@@ -137,9 +137,10 @@ class Play:
     have their turns, the ones that stand first in their programs before others.
     """
 
-    def __init__(self, jobs: Iterable[Job], target: Target) -> None:
+    def __init__(self, jobs: Iterable[Job], target: Target, *, in_turn: bool = True) -> None:
+        """`in_turn` lets products and transfers of a core take turns where starts take time."""
         self._jobs = tuple(jobs)
-        self._resources = _Resources(target)
+        self._resources = _Resources(target, in_turn)
         for job in self._jobs:
             self._resources.give(job)
         self._begin_again({})

@@ -53,7 +53,7 @@ def played_cycles(program: Program, aim: Aim = Aim.ONE_INPUT) -> int:
 
 
 def _played(program: Program, cores: Mapping[int, CoreItems], aim: Aim, plays: int) -> Played:
-    play = Play(jobs(cores), program.target)
+    play = Play(jobs(cores), program.target, in_turn=program.phases == 1)
     items = sum(len(found.items) for found in cores.values())
     return best_play(play, items, aim, plays if program.phases == 1 else 1)
 

@@ -148,3 +148,13 @@ def test_neighbours_have_the_same_strips_where_cores_are_left(cores: int, strips
     shares = choose_shares([first, second], Room(cores, 4))
     assert shares["a"].strips == 4
     assert shares["b"].strips == strips
+
+
+def test_what_follows_a_product_without_strips_may_have_some() -> None:
+    """One core makes the first in no strips; the second is dealt four, which come before turns."""
+    first = Demand("a", Footprint(4, 1, 10.0), 1, 8)
+    second = Demand("b", Footprint(4, 1, 10.0), 8, 8, columns=True)
+    alone = choose_shares([second], Room(4, 4))
+    both = choose_shares([first, second], Room(5, 4))
+    assert both["a"].strips == 1
+    assert both["b"].strips == alone["b"].strips == 4

@@ -374,6 +374,26 @@ def test_computed_weights() -> None:
         tile(builder.finish([y], ["y"]), load_target("tiny"))
 
 
+@pytest.mark.parametrize(
+    ("name", "k", "n", "parts", "arrays"),
+    [
+        # 16 x 16 arrays: three cores of 96, though four of 64 would take less arrays.
+        ("isaac", 2048, 512, 3, 96),
+        # 9 x 16 arrays: two cores of 72. Ranges of inputs would take two as well, and be summed.
+        ("isaac", 1152, 512, 2, 72),
+        # Where cores start row blocks one by one arrays count: 16 x 12, four cores of 48 or three.
+        ("pimcomp", 2048, 1536, 3, 64),
+    ],
+)
+def test_parts_take_cores_for_as_short_as_they_can(
+    name: str, k: int, n: int, parts: int, arrays: int
+) -> None:
+    plan = _op(tile(_Net((1, k)).dense(k, n).finish(), load_target(name)), "y1").plan
+    assert len(plan.shards) == len(plan.cores()) == parts
+    assert max(len({t.array for t in shard.matrix.tiles}) for shard in plan.shards) == arrays
+    assert len({(shard.c0, shard.c1) for shard in plan.shards}) == 1
+
+
 def test_accumulator_of_a_very_long_product() -> None:
     builder = GraphBuilder("long")
     x = builder.input("x", TensorType(DType.U8, (1, 70_000), CODES))
