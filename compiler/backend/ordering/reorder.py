@@ -11,7 +11,7 @@ from imcc.isa.validation.operands import RULES
 
 from ..code import CoreCode
 from ..probe import ValueProbe
-from .items import CoreItems, items_by_core
+from .items import CoreItems, is_barrier, items_by_core
 from .jobs import jobs
 from .play import Play, Played
 from .steady import Aim, best_play
@@ -25,7 +25,7 @@ def order_instructions(
 ) -> tuple[Program, tuple[ValueProbe, ...]]:
     """Order the operations of each core by when a play of the chip begins them.
 
-    Programs in phases are played once: there all cores wait for each other.
+    Programs in phases or stages are played once: there all cores wait for each other.
 
     Loops are unrolled. What touches the same bytes, one of them writing, stays in order, so every
     operation reads what it read before. The probes are moved to where their values still lie.
@@ -54,8 +54,9 @@ def played_cycles(program: Program, aim: Aim = Aim.ONE_INPUT) -> int:
 
 def _played(program: Program, cores: Mapping[int, CoreItems], aim: Aim, plays: int) -> Played:
     play = Play(jobs(cores), program.target, in_turn=program.phases == 1)
-    items = sum(len(found.items) for found in cores.values())
-    return best_play(play, items, aim, plays if program.phases == 1 else 1)
+    items = [item for found in cores.values() for item in found.items]
+    meet = program.phases > 1 or any(map(is_barrier, items))
+    return best_play(play, len(items), aim, 1 if meet else plays)
 
 
 @dataclass
