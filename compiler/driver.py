@@ -253,7 +253,7 @@ def _emitted(
     """Tile, schedule and emit.
 
     Where rows stream, estimates of shares decide for parallel windows. Programs with and without
-    them are played then, and those that do not end clearly sooner go without.
+    them are played then, and those that are not clearly better for their aim go without.
     """
     options = facts.options
     with stage("tile", watching):
