@@ -34,6 +34,7 @@ from .partition import Cut, cells_per_weight, cut, is_stacked, logical_rows
 from .place import CoreSpace, Shape
 
 LEAST_OUTPUTS = 16
+_SUM = 4  # bytes of a partial sum
 
 
 @dataclass(frozen=True)
@@ -207,14 +208,13 @@ class Cutter:
         of them those come first that take less arrays. Rectangles that share an array are driven
         one after the other.
         """
-        taps = self._taps()
-        width = max(1, self.target.array.cols // self.cells_per_weight())
+        tallest, widest = self._block()
         found, outputs = [], span.n1 - span.n0
         for q, p in _divisions(span, least, 2 * least):
-            rows, cols = taps * -(-(span.c1 - span.c0) // q), -(-outputs // p)
-            arrays = -(-rows // logical_rows(self.target)) * -(-cols // width)
+            rows, cols = self._taps() * -(-(span.c1 - span.c0) // q), -(-outputs // p)
+            arrays = -(-rows // tallest) * -(-cols // widest)
             if arrays <= self.target.core.arrays:
-                busy = q * p * self._time(q, -(-outputs // p))
+                busy = q * p * self._time(q, cols)
                 found.append((busy, q * p * arrays, q * p, q, p))
         return [(q, p) for *_, q, p in sorted(found)]
 
@@ -228,7 +228,7 @@ class Cutter:
             return 0.0
         bits = _bits(self.node.operands[0].type.quant)
         columns = min(outputs * self.cells_per_weight(), self.target.array.cols)
-        come = timing.moved(4) / timing.noc_bytes_per_cycle
+        come = timing.moved(_SUM) / timing.noc_bytes_per_cycle
         added = core.vector_cycles / core.vector_lanes
         sums = (ranges - 1) * outputs * (come + added) / timing.clock_mhz * 1000.0
         return window_time(self.target, bits, columns) + sums

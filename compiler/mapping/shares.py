@@ -350,8 +350,8 @@ def _picked(tables: Sequence[Table], time: float, room: Room) -> Iterator[Share]
     for table in tables:
         within = max(time, table.fastest)
         share, taken = table.pick(within, room)
-        strips = before if before is not None and before.strips > 1 else None
-        same, more = table.pick(within, room, strips)
+        like = before if before is not None and before.strips > 1 else None
+        same, more = table.pick(within, room, like)
         if more <= taken + left:
             share, left = same, left - (more - taken)
         before = share
