@@ -69,10 +69,6 @@ class TiledGraph:
             cores.update((result.name, known[0]) for result in node.results if known)
         return cls(graph, target, complete_cores(graph, cores))
 
-    def core_of(self, node: Node) -> int:
-        """The core that computes a node (for a product: its home)."""
-        return self.cores[node.results[0].name]
-
     def stage_of(self, node: Node) -> int:
         """The stage in which a node runs."""
         return self.stages.get(node.results[0].name, 0)

@@ -100,7 +100,7 @@ class Memories:
         problems = [
             message
             for name, stream in operation.streams.items()
-            if not (self._is_small_and_local(stream) or self._is_read_constant(name, stream))
+            if not self._is_small_and_local(stream)
             for message in self._problems(operation.instruction, name, stream)
         ]
         if problems:
@@ -138,18 +138,6 @@ class Memories:
             stream.space is Space.LOCAL
             and low >= 0
             and high <= self._local_bytes
-            and _is_aligned(stream)
-            and stream.count <= MAX_ELEMENTS
-        )
-
-    def _is_read_constant(self, name: str, stream: StreamState) -> bool:
-        """Whether nothing can be wrong with a stream of constants, as with those of cells."""
-        low, high = stream.extent
-        return (
-            stream.space is Space.GLOBAL
-            and name != "dst"
-            and low >= 0
-            and high <= self._constants
             and _is_aligned(stream)
             and stream.count <= MAX_ELEMENTS
         )
@@ -199,10 +187,8 @@ class Memories:
                 yield from self._uninitialised(operation.core, name, stream)
 
     def _uninitialised(self, core: int, name: str, stream: StreamState) -> Iterator[str]:
-        low, high = stream.extent
-        if stream.space is Space.GLOBAL and high <= self._constants:
-            return
         memory = self._map(core, stream)
+        low, high = stream.extent
         if memory[low:high].all():
             return
         used = footprint(stream)

@@ -52,7 +52,8 @@ class GlobalOrder:
     def _access(self, core: int, stream: StreamState, writes: bool) -> Iterator[str]:
         clock = self._clocks[core]
         low, high = (edge - self._first for edge in stream.extent)
-        touched = _touched(stream)
+        touched = np.zeros(high - low, np.bool_)
+        footprint(stream).view(touched, stream.extent[0])[...] = True
         for earlier in (False, True) if writes else (True,):
             other = self._core[earlier][low:high][touched]
             unordered = clock[other] < self._time[earlier][low:high][touched]
@@ -74,14 +75,3 @@ class GlobalOrder:
     def _join(self, cores: list[int]) -> None:
         joined: NDArray[np.int32] = self._clocks[cores].max(axis=0)
         self._clocks[cores] = joined
-
-
-def _touched(stream: StreamState) -> NDArray[np.bool_] | slice:
-    """Which bytes of its extent a stream touches; all of them is the quickest to work with."""
-    used = footprint(stream)
-    if not used.axes:
-        return slice(None)
-    low, high = stream.extent
-    touched = np.zeros(high - low, np.bool_)
-    used.view(touched, low)[...] = True
-    return touched

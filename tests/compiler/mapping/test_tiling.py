@@ -155,7 +155,7 @@ def test_product_goes_to_the_next_core_when_the_first_is_full() -> None:
     graph = _Net((1, 32)).dense(32, 8).dense(8, 16).finish()  # 8 cells a weight: 2 and 1 arrays
     tiled = tile(graph, _chip(4, 2))
     assert [_op(tiled, name).plan.home for name in ("y1", "y2")] == [0, 1]
-    assert [tiled.core_of(node) for node in tiled.graph.nodes] == [0, 0, 1, 1]
+    assert [tiled.cores[node.results[0].name] for node in tiled.graph.nodes] == [0, 0, 1, 1]
 
 
 def test_earlier_cores_are_filled_when_there_is_no_next_one() -> None:
