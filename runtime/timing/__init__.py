@@ -36,8 +36,9 @@ instruction reads and writes in local memory pass the port of its core, local_by
 bytes in global memory (also those of tables and constants that `mvm`, `write` and the vector unit
 read there) pass the one global memory of the chip, global_bytes_per_cycle. Each takes an
 instruction's bytes in one piece, a whole number of cycles, from its start on, and in order of
-these starts; on equal cycles the core with the lower number is first. An instruction ends when its
-unit is ready and all its bytes have passed.
+these starts; on equal cycles the core with the lower number is first. Transfers have precedence at
+the port: their bytes wait for those of other transfers of the core only, and what else begins
+later passes behind them. An instruction ends when its unit is ready and all its bytes have passed.
 
 Network. A send and its recv start when both have issued and every link between the cores is
 free, take bytes / noc_bytes_per_cycle of all links together, and end together, hops *

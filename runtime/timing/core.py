@@ -94,6 +94,7 @@ class Core:
         "port_free",
         "slot",
         "starts_free",
+        "transfers_free",
         "version",
         "waits",
     )
@@ -106,6 +107,7 @@ class Core:
         self.slot = 0
         self.port_free = 0
         self.starts_free = 0
+        self.transfers_free = 0
         self.pending = 0
         self.version = 0
         self.input = 0

@@ -21,7 +21,8 @@ from .static import StaticOperation, Statics
 class Hold(NamedTuple):
     """A resource held by an operation: a unit of a core, or without a core a link or the memory.
 
-    `place` holds the number of the array, or both cores of the link.
+    `place` holds the number of the array, or both cores of the link; at a port it tells
+    `TRANSFERS` from all else.
     """
 
     core: int | None
@@ -34,6 +35,7 @@ class Hold(NamedTuple):
 
 Watch = Callable[[Hold], None]
 _NOWHERE = (0, 0)
+TRANSFERS = (1, 0)
 # Stands for the core in events that begin a transfer; before all cores on equal cycles.
 _TRANSFER = -1
 
@@ -144,13 +146,29 @@ class Simulation:
             if passed > end:
                 end, issued.bound = passed, Unit.MEMORY
         if operation.port:
-            begin = max(core.port_free, start)
-            core.port_free = passed = begin + operation.port
-            if self._watch:
-                self._watch(Hold(core.number, Unit.PORT, _NOWHERE, begin, passed, issued))
+            passed = self._pass_port(core, issued)
             if passed > end:
                 end, issued.bound = passed, Unit.PORT
         return end
+
+    def _pass_port(self, core: Core, issued: Issued) -> int:
+        """Let bytes pass the port of a local memory; returns when they have.
+
+        Those of transfers wait for other transfers only, and put back all else that begins later.
+        """
+        operation, start = issued.operation, issued.start
+        transfer = operation.peer >= 0
+        begin = max(core.transfers_free if transfer else core.port_free, start)
+        passed = begin + operation.port
+        if transfer:
+            core.transfers_free = passed
+            core.port_free = max(core.port_free, begin) + operation.port
+        else:
+            core.port_free = passed
+        if self._watch:
+            place = TRANSFERS if transfer else _NOWHERE
+            self._watch(Hold(core.number, Unit.PORT, place, begin, passed, issued))
+        return passed
 
     def _start_row_blocks(self, core: Core, issued: Issued) -> int:
         """Start a product as soon as the core may; returns its end."""

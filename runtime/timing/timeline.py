@@ -9,7 +9,7 @@ from imcc.isa.program import Program
 
 from .layers import Names
 from .profile import DEFAULT_INPUTS, Profile, profile_of
-from .simulator import Hold, Simulation
+from .simulator import TRANSFERS, Hold, Simulation
 
 
 @dataclass(frozen=True)
@@ -87,4 +87,4 @@ def _track(hold: Hold) -> Track:
         return Track(None, f"link {start} to {end}")
     if hold.unit is Unit.ARRAYS:
         return Track(hold.core, f"array {hold.place[0]}")
-    return Track(hold.core, hold.unit.label)
+    return Track(hold.core, hold.unit.label + (", transfers" if hold.place == TRANSFERS else ""))

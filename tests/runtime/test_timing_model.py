@@ -223,12 +223,27 @@ def test_transfers_share_links(one: tuple[int, int], other: tuple[int, int], sha
     assert found.latency_cycles == 2 + 10 + 2 + (10 if shared else 0)
 
 
-def test_a_transfer_that_waits_for_a_link_leaves_the_port_free() -> None:
-    """The link from 1 to 2 is free at cycle 12; core 3 fills from 5 to 15 before it receives."""
+def test_transfers_do_not_wait_for_what_else_passes_the_port() -> None:
+    """The link from 1 to 2 is free at cycle 12; core 3 fills from 5 to 15, and receives beside."""
     cores = {0: send(2), 2: recv(0), 1: send(3), 3: [*recv(1), *stage(160)]}
     found = profile(program(WINDOWED, cores), 1)
-    assert found.latency_cycles == 15 + 10
-    assert found.cycles == (10 + 2) + (15 + 10 - 12) + 10
+    assert found.latency_cycles == 12 + 10 + 2
+    assert found.cycles == (10 + 2) + (12 + 10 + 2 - 12) + 10
+
+
+def test_transfers_wait_for_each_other_at_the_port() -> None:
+    """What core 1 sends and what it receives pass its port one behind the other."""
+    both = [*recv(0), *stream(8, LOCAL, U8, 4096, 160), Send(8, 2, 1)]
+    found = profile(program(WINDOWED, {0: send(1), 1: both, 2: recv(1)}), 1)
+    # From 0 to 1 in cycles 2 to 12; the send comes at 5, and its bytes pass behind those.
+    assert found.latency_cycles == 12 + 10
+
+
+def test_what_comes_behind_a_transfer_passes_the_port_after_it() -> None:
+    """The bytes of a fill that begins while core 1 receives, from 2 to 12, pass behind these."""
+    behind = [*recv(0), *stage(160)]
+    found = profile(program(WINDOWED, {0: send(1), 1: behind}), 1)
+    assert found.latency_cycles == 12 + 10
 
 
 def test_a_transfer_waits_for_both_sides() -> None:
@@ -241,9 +256,10 @@ def test_a_transfer_waits_for_both_sides() -> None:
         Fill(1, 0),
     ]
     found = run(WINDOWED, early, late)
-    # The sender fills from cycle 5 on. The receiver comes at 102; what is sent passes the port
-    # of the sender behind its fill.
-    assert found.latency_cycles == 5 + 100 + 1
+    # The sender fills from cycle 5 to 105. The receiver comes at 102, and the transfer, which the
+    # fill does not hold up, takes a cycle and a hop.
+    assert found.latency_cycles == 5 + 100
+    assert found.cycles == 100 + 100 + (1 + 1)
     (receiver,) = (use for use in found.cores if use.core == 1)
     assert dict(receiver.waits)["memory conflict with local memory port"] == 102 - 5
 

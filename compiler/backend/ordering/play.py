@@ -32,7 +32,9 @@ from .jobs import Job, exchanged
 # sooner programs end by PIMCOMP's cost model and the later by ours: a fifth costs ours up to 1.5 %
 # on `pimcomp`, a third up to 3 %.
 _QUIET = 0.2
-_TURN = len(Unit) + 1  # of a core, to transfer or to multiply
+# Of a core: what all bytes of its local memory pass, what those of transfers do, and the turn to
+# transfer or to multiply.
+_PORT, _TRANSFERS, _TURN = len(Unit), len(Unit) + 1, len(Unit) + 2
 
 Resource = tuple[int, ...]
 """A unit of a core: core, unit, number of an array. Or a link: both cores."""
@@ -237,8 +239,16 @@ class Play:
             self._memory_free = max(self._memory_free, start) + cost.memory
             end = max(end, self._memory_free)
         if cost.port:
-            end = max(end, self._take((core, len(Unit), 0), start, cost.port))
+            end = max(end, self._pass_port(core, cost, start))
         return end
+
+    def _pass_port(self, core: int, cost: OperationCost, start: int) -> int:
+        """Let bytes pass the port of a core; those of transfers wait for other transfers only."""
+        if cost.unit not in (Unit.OUT, Unit.IN):
+            return self._take((core, _PORT, 0), start, cost.port)
+        passed = self._take((core, _TRANSFERS, 0), start, cost.port)
+        self._take((core, _PORT, 0), passed - cost.port, cost.port)
+        return passed
 
     def _take(self, resource: Resource, start: int, cycles: int) -> int:
         """Take a resource for some cycles as soon as it is free; returns when it is again."""
