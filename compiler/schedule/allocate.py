@@ -125,19 +125,18 @@ class AliveOnCore:
         self._coming = sorted(placed, key=lambda p: -p.interval.first)
         self._alive: list[tuple[int, int, int]] = []  # address, first free one behind, last task
 
-    def largest_gap(self, time: int, limit: int) -> tuple[int, int]:
-        """Address and size of the largest free run of memory below `limit` at `time`.
+    def gaps(self, time: int, limit: int) -> list[tuple[int, int]]:
+        """The free runs of memory below `limit` at `time`: first address, and first one behind.
 
         `time` must not be before the last one asked for.
         """
         self._go_to(time)
-        best_start = best = start = 0
+        found, start = [], 0
         for address, stop, _ in self._alive:
-            if address - start > best:
-                best_start, best = start, address - start
-            if stop > start:
-                start = stop
-        return (start, limit - start) if limit - start > best else (best_start, best)
+            if address > start:
+                found.append((start, address))
+            start = max(start, stop)
+        return [*found, (start, limit)] if start < limit else found
 
     def _go_to(self, time: int) -> None:
         """Add what lives by then, in order of address, and drop what does not any more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imcc.isa import Target
@@ -13,10 +13,10 @@ from ..ir.ops.rows import Rows
 from ..ir.ops.tiled import Tiled
 from ..mapping.mesh import Floats
 from ..mapping.tiled_graph import TiledGraph
-from .allocate import AliveOnCore, Placed, aligned, fit, peak
+from .allocate import Placed, aligned, fit, peak
 from .jobs import busy_times, jobs
 from .layout import ELEMENTS
-from .memory import CONTENT, SCRATCH, Asked, buffers_of, intervals, lay_out
+from .memory import Asked, buffers_of, intervals, lay_out
 from .options import ScheduleMode
 from .order import Step, demand_order, graph_order
 from .parallel_order import parallel_order
@@ -26,20 +26,17 @@ from .pipeline import can_be_in_phases, inputs_fit, pipeline_phases
 from .replica import Residence, Site, settle
 from .room import largest, stream_check
 from .scratch import (
-    ALIGNMENT,
     Request,
-    columns_of,
-    least_columns,
-    most_rows,
     requests,
     rows_of,
 )
 from .sliding import chains
 from .stream_rows import stream_rows
 from .streamed import Streamed, whole_of, whole_operations
-from .task import Schedule, Scratch, Task
+from .task import Schedule, Task
 from .traffic import arranged, handed_on, network_time, traffic
 from .window import Border, border_of, bordered
+from .working_memory import WorkingMemory
 
 # How far operations may run ahead of the order of demand, as a part of all of them.
 _AHEAD = (1.0, 0.3, 0.1, 0.03, 0.01)
@@ -71,7 +68,7 @@ def schedule(
             break
     placed = {core: laid.placed for core, laid in memory.items()}
     _check_capacity(graph, plan.steps, tiled.target, placed, limit)
-    tasks = _tasks(tiled, plan, asked, placed, limit)
+    tasks = _tasks(tiled, plan, asked, placed, limit, mode is not ScheduleMode.LAYERS)
     buffers = buffers_of(plan.residence, sliding, memory)
     return Schedule(
         graph, tiled.target, tasks, buffers, peaks, plan.streamed.blocks, plan.pipelined
@@ -304,25 +301,15 @@ def _tasks(
     asked: Sequence[Asked],
     placed: Mapping[int, Sequence[Placed]],
     limit: int,
+    in_turn: bool,
 ) -> tuple[Task, ...]:
     """The tasks, each with as high bands as the free memory of its time allows."""
-    own = {p.interval.key: p.address for items in placed.values() for p in items}
-    alive = {
-        core: AliveOnCore(p for p in items if not p.interval.key[0].startswith(SCRATCH))
-        for core, items in placed.items()
-    }
+    working = WorkingMemory(placed, limit, in_turn=in_turn)
     tasks, begun = [], set[str]()
     residence = plan.residence
     for index, step in enumerate(plan.steps):
         node, site = plan.streamed.graph.nodes[step.node], plan.sites[step.node]
-        fresh = [request for request in asked[index].requests if not request.content]
-        gaps = {
-            core: alive[core].largest_gap(index, limit)
-            for core in dict.fromkeys(request.core for request in fresh)
-        }
-        band, columns = _band(node, fresh, {core: size for core, (_, size) in gaps.items()})
-        starts = {core: start for core, (start, _) in gaps.items()}
-        scratch = (*_lay_out(fresh, band, columns, starts), *_present(asked[index].requests, own))
+        band, columns, scratch = working.take(index, node, asked[index].requests)
         core = residence.cores[index]
         cores = tuple(dict.fromkeys((core, *site.readers)))
         moves, rows = residence.transfers[index], rows_of(node)
@@ -333,47 +320,6 @@ def _tasks(
         more = (step.piece, begins, columns or 0, phase, stage)
         tasks.append(Task(node, core, cores, rows, band, moves, scratch, *more))
     return tuple(tasks)
-
-
-def _present(asked: Iterable[Request], own: Mapping[tuple[str, int], int]) -> Iterator[Scratch]:
-    """Constant data at its place."""
-    for r in asked:
-        if r.content:
-            address = own[f"{CONTENT}{r.content}", r.core]
-            yield Scratch(r.name, r.core, address, r.fixed, r.content)
-
-
-def _band(node: Node, asked: Sequence[Request], room: Mapping[int, int]) -> tuple[int, int | None]:
-    """As few bands as there is room for, of more equal size: rows, and columns of less than one."""
-    rows, columns = rows_of(node), columns_of(node)
-    highest = min(most_rows(node), _most(asked, room, rows, None))
-    if highest:
-        return -(-rows // -(-rows // highest)), None
-    widest = max(_most(asked, room, columns, columns), least_columns(columns))
-    if columns == 1:
-        return 1, None
-    return 1, -(-columns // -(-columns // widest))
-
-
-def _most(asked: Sequence[Request], room: Mapping[int, int], most: int, columns: int | None) -> int:
-    """The most rows, or columns of a row of `columns`, that fit everywhere; 0 if none does."""
-    for core, size in room.items():
-        mine = [request for request in asked if request.core == core]
-        per_unit = sum(request.per_row for request in mine) / (columns or 1)
-        spare = size - sum(request.fixed + ALIGNMENT for request in mine)
-        if per_unit:
-            most = min(most, max(int(spare / per_unit), 0))
-    return most
-
-
-def _lay_out(
-    asked: Sequence[Request], band: int, columns: int | None, starts: Mapping[int, int]
-) -> Iterator[Scratch]:
-    next_free = dict(starts)
-    for request in asked:
-        size = request.size(band, columns)
-        yield Scratch(request.name, request.core, next_free[request.core], size)
-        next_free[request.core] += size
 
 
 def _check_capacity(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hypothesis.strategies as st
+import numpy as np
 from hypothesis import given, settings
 
 from imcc.compiler.schedule.allocate import (
@@ -42,14 +43,15 @@ def test_intervals_alive_together_do_not_overlap(wanted: list[Interval]) -> None
 
 @given(intervals(), st.integers(0, 12))
 @settings(max_examples=60, deadline=None)
-def test_largest_gap_is_free(wanted: list[Interval], task: int) -> None:
+def test_gaps_are_all_that_is_free(wanted: list[Interval], task: int) -> None:
     placed = allocate(wanted)
     limit = peak(placed) + 100
-    start, size = AliveOnCore(placed).largest_gap(task, limit)
-    assert start + size <= limit
+    free = np.ones(limit, bool)
     for p in placed:
         if p.alive(task, task):
-            assert p.end <= start or start + size <= p.address
+            free[p.address : aligned(p.end)] = False
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], free, [0]])))
+    assert AliveOnCore(placed).gaps(task, limit) == list(zip(edges[::2], edges[1::2], strict=True))
 
 
 def test_memory_is_reused_when_lives_do_not_meet() -> None:
