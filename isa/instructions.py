@@ -32,6 +32,7 @@ from .fields import (
     ReadStream,
     Repeat,
     RoundingField,
+    Rounds,
     SpaceField,
     Steps,
     StreamRegister,
@@ -94,6 +95,21 @@ class Phase(Instruction):
     out. Local memory holds nothing from one phase to the next; every global address above the
     constants exists once for each input that is on its way, as many as there are phases.
     """
+
+
+@instruction(0x06)
+class Lag(Instruction):
+    """Lets what follows, up to the next `lag`, work on the input `rounds` rounds before.
+
+    A core whose greatest lag is L runs its code once a *round*. In round r an operation of lag k is
+    for input r - k, and is left out where that does not exist: N inputs take N + L rounds. A core
+    begins with lag 0; lags come in any order; registers are set in every round. Cores do not wait
+    for each other at the end of a round. Local memory is one for all inputs and keeps what it
+    holds; every global address above the constants exists once for each input. One input alone
+    runs the operations of a core by lag, and those of one lag in the order of the text.
+    """
+
+    rounds: Rounds
 
 
 @instruction(0x10)

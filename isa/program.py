@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from .fields import ElementType, HostType
 from .instruction import Instruction
-from .instructions import Phase
+from .instructions import Lag, Phase
 from .matrix import Matrix
 from .target import Target
 
-ISA_VERSION = (1, 3)
+ISA_VERSION = (1, 4)
 
 
 @dataclass(frozen=True)
@@ -112,3 +113,13 @@ class Program:
         """How many phases it has: as many inputs are worked on at a time."""
         marks = (sum(isinstance(i, Phase) for i in code) for code in self.cores.values())
         return 1 + max(marks, default=0)
+
+    @cached_property
+    def lags(self) -> int:
+        """The greatest lag: how many rounds behind its first an operation works on an input."""
+        return max(map(greatest_lag, self.cores.values()), default=0)
+
+
+def greatest_lag(code: Iterable[Instruction]) -> int:
+    """The greatest lag of a core's code."""
+    return max((one.rounds for one in code if isinstance(one, Lag)), default=0)

@@ -9,6 +9,9 @@
    Local memory is as good as never written where a phase begins.
 4. Sends and receives match, no core waits for ever, accesses of several cores to a global byte
    are ordered, every output byte is stored, every host partition is run once.
+5. With lags: all that an input does with a local byte, in the bounding ranges of streams, comes
+   before the next input writes it; in rounds, too, sends and receives match and no core waits for
+   ever.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from .program import Program
 from .validation.arrays import Arrays
 from .validation.findings import Findings
 from .validation.hosts import Partitions, accesses
+from .validation.lags import check_lags, check_rounds
 from .validation.matrices import check_matrices
 from .validation.memory import Memories
 from .validation.operands import check_operands
@@ -47,9 +51,12 @@ def validate(program: Program) -> None:
     findings = Findings(program)
     check_structure(program, findings)
     check_phases(program, findings)
+    check_lags(program, findings)
     findings.add(check_matrices(program))
     findings.raise_if_any()
     _play(program, findings)
+    findings.raise_if_any()
+    check_rounds(program, findings)
     findings.raise_if_any()
 
 

@@ -24,6 +24,7 @@ from .instructions import (
     Barrier,
     Dim,
     Halt,
+    Lag,
     Loop,
     Nop,
     Phase,
@@ -41,7 +42,7 @@ _STREAM_FIELDS = {
     for kind in TABLE.values()
 }
 _REGISTER_SETUP = frozenset({Step, Stream, Dim})
-_CONTROL = frozenset({Nop, Loop})
+_CONTROL = frozenset({Nop, Loop, Halt, Lag})
 
 
 @dataclass(frozen=True, init=False)
@@ -129,11 +130,24 @@ class Exchange:
 
 
 def walk(core: int, code: tuple[Instruction, ...]) -> Iterator[Operation]:
-    """Yield the operations of one core: everything but control flow and register setup.
+    """Yield the operations of one core for one input, in order: by lag, then as in the text.
 
-    Raises `ValidationError` where a stream is used before it is set, a loop runs past the end
-    or loops nest too deeply.
+    Raises `ValidationError` as `walk_round` does.
     """
+    operations = walk_round(core, code)
+    if Lag in set(map(type, code)):
+        operations = iter(sorted(operations, key=itemgetter(0)))
+    for _, operation in operations:
+        yield operation
+
+
+def walk_round(core: int, code: tuple[Instruction, ...]) -> Iterator[tuple[int, Operation]]:
+    """Yield the operations of a round of one core, each with its lag, in the order of the text.
+
+    That is everything but control flow and register setup. Raises `ValidationError` where a stream
+    is used before it is set, a loop runs past the end or loops nest too deeply.
+    """
+    lag = 0
     registers: dict[int, StreamState] = {}
     stage: OutputStage | None = None
     for pc in program_counters(core, code):
@@ -144,14 +158,16 @@ def walk(core: int, code: tuple[Instruction, ...]) -> Iterator[Operation]:
         elif isinstance(instruction, Setq):
             low, high, rounding = instruction.low, instruction.high, Rounding(instruction.rounding)
             stage = OutputStage(instruction.zero_point, low, high, rounding)
-        elif kind is Halt:
-            return
         elif kind not in _CONTROL:
             streams = {
                 name: _read(registers, getattr(instruction, name), core, pc)
                 for name in _STREAM_FIELDS[kind]
             }
-            yield Operation(core, pc, instruction, streams, stage)
+            yield lag, Operation(core, pc, instruction, streams, stage)
+        elif isinstance(instruction, Lag):
+            lag = instruction.rounds
+        elif kind is Halt:
+            return
 
 
 def _set_up(
@@ -182,8 +198,17 @@ def interleave(
     can go on.
     """
     walks = {core: walk(core, code) for core, code in sorted(program.cores.items())}
-    waiting: dict[int, Operation] = {}
     meetings = (Send, Recv, Barrier) if in_rounds else (Send, Recv, Barrier, Phase)
+    yield from interleave_walks(walks, meetings, time)
+
+
+def interleave_walks(
+    walks: dict[int, Iterator[Operation]],
+    meetings: tuple[type[Instruction], ...],
+    time: Callable[[int], int] | None = None,
+) -> Iterator[Operation | Exchange]:
+    """Yield what all cores do, as `interleave`: `walks` by core, which wait at `meetings`."""
+    waiting: dict[int, Operation] = {}
     ready = _Ready(time or _in_turn())
     ready.add(walks)
     while ready.cores:

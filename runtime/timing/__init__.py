@@ -4,8 +4,8 @@ Control flow does not depend on data, so `profile` plays the instructions of all
 in one order of time and in whole cycles. All numbers come from the target.
 
 Issue. A core fetches its instructions in order and issues at most one a cycle. `stream`, `dim`,
-`step`, `setq`, `loop` (once, not an iteration) and `nop` take a cycle of issue and nothing else.
-Any other instruction issues in the first cycle in which
+`step`, `setq`, `lag`, `loop` (once, not an iteration) and `nop` take a cycle of issue and nothing
+else. Any other instruction issues in the first cycle in which
   - all older ones of the core have issued,
   - fewer than `core.issue_window` of them are under way,
   - its unit is free; for `mvm` and `write`: their arrays are,
@@ -51,15 +51,19 @@ Waiting. A barrier waits until all that is under way on its core has ended, and 
 cores are there. `host` waits in the same way and takes no time: what the host computes is no
 work of the chip. Nothing younger passes either.
 
-Inputs. Each core runs its program once an input. Behind the last instruction of an input comes
-the first of the next one, by the same rules: what is still under way goes on. Cells keep their
+Inputs. Each core runs its program once a round, a round an input. Behind the last instruction of
+a round comes the first of the next one, by the same rules: what is still under way goes on. With a
+greatest lag of L a core takes L rounds more: in round r an operation of lag k is for input r - k,
+and is left out, at no cost, where that does not exist. All else is played in every round. The
+ranges of operations are compared whatever their inputs. Cells keep their
 weights: the writes with which a program begins, up to the last one before any other operation,
 happen before time 0 and are reported apart, one behind the other on a core and side by side on
 different cores. Where a core writes one of these arrays again later, the first write to it and all
 behind it count for every input. Global memory above the constants exists once an input, so that
 only transfers and barriers tie cores together. The latency is the end of the first input on the
 last core, with the others behind it; the interval is the time between the ends of the last two
-that others follow.
+that others follow. With lags as many more inputs follow as the greatest lag, so that all rounds
+that count are full.
 
 Energy is the sum over conversions, rows driven a step, array reads, partial sums shifted and
 added, element operations of the vector unit, bytes read and written (bytes sent count once a

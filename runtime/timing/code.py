@@ -19,21 +19,22 @@ from imcc.isa.instructions import (
     STREAM_REGISTERS,
     Dim,
     Halt,
+    Lag,
     Loop,
     Nop,
     Setq,
     Step,
     Stream,
-    Write,
 )
-from imcc.isa.table import CONTROL
+from imcc.isa.program import greatest_lag
+from imcc.isa.setup import setup_end
 from imcc.isa.walk import Operation, StreamState, program_counters
 
 from .static import Shape, StaticOperation
 
 Ranges = tuple[tuple[int, int], ...]
-Fetched = tuple[int, StaticOperation, Ranges, Ranges]
-"""Control instructions before an operation, the operation, and the bytes it reads and writes."""
+Fetched = tuple[int, StaticOperation, Ranges, Ranges, int]
+"""Control instructions before an operation, itself, the bytes it reads and writes, and its lag."""
 
 # Global addresses have 40 bits; this far above local ones both memories lie on one line.
 _GLOBAL = 1 << 48
@@ -47,6 +48,7 @@ class _Kind(Enum):
     SHAPE = 3
     SKIP = 4
     HALT = 5
+    LAG = 6
 
 
 @dataclass(slots=True)
@@ -62,7 +64,7 @@ class _Action:
 
 
 class CoreCode:
-    """The instructions of one core, to be fetched once an input."""
+    """The instructions of one core, to be fetched once a round; `lags` is the greatest lag."""
 
     def __init__(
         self,
@@ -72,6 +74,7 @@ class CoreCode:
     ) -> None:
         self.operations: dict[tuple[int, tuple[Shape, ...]], StaticOperation] = {}
         self.end = StaticOperation(core, len(code), Halt(), Unit.ISSUE)
+        self.lags = greatest_lag(code)
         self._core = core
         self._code = code
         self._make = make
@@ -82,9 +85,9 @@ class CoreCode:
         self.setup = tuple(self._play_setup())
 
     def fetch(self) -> Iterator[Fetched]:
-        """Yield the operations of one input in order, setup left out; the end comes last."""
+        """Yield the operations of a round in order, setup left out; the end comes last."""
         operations, slots = self.operations, 0
-        for pc, slots, bases, shapes in self._play(
+        for pc, slots, bases, shapes, lag in self._play(
             self._code, self._setup_end, self._bases.copy(), self._shapes.copy()
         ):
             if pc < self.end.pc:
@@ -94,12 +97,13 @@ class CoreCode:
                     operation,
                     tuple([(bases[i] + low, bases[i] + high) for i, low, high in operation.reads]),
                     tuple([(bases[i] + low, bases[i] + high) for i, low, high in operation.writes]),
+                    lag,
                 )
-        yield slots, self.end, (), ()
+        yield slots, self.end, (), (), 0
 
     def _play_setup(self) -> Iterator[StaticOperation]:
         """Yield the writes before the first input; leaves the registers as they are then."""
-        for pc, _, _, used in self._play(
+        for pc, _, _, used, _ in self._play(
             self._code[: self._setup_end], 0, self._bases, self._shapes
         ):
             if pc < self.end.pc:
@@ -107,18 +111,18 @@ class CoreCode:
 
     def _play(
         self, code: tuple[Instruction, ...], start: int, bases: list[int], shapes: list[Shape]
-    ) -> Iterator[tuple[int, int, list[int], tuple[Shape, ...]]]:
-        """Yield index, control instructions before it and streams of each operation, and the end.
+    ) -> Iterator[tuple[int, int, list[int], tuple[Shape, ...], int]]:
+        """Yield index, control instructions before, streams and lag of each operation, and the end.
 
         Bases and shapes are those of the stream registers, and change.
         """
-        actions, slots = self._actions, 0
+        actions, slots, lag = self._actions, 0, 0
         for pc in program_counters(self._core, code, start):
             action = actions[pc]
             kind, register = action.kind, action.register
             if kind is _Kind.OPERATE:
                 used = action.operands
-                yield pc, slots, [bases[i] for i in used], tuple([shapes[i] for i in used])
+                yield pc, slots, [bases[i] for i in used], tuple([shapes[i] for i in used]), lag
                 slots = 0
                 continue
             if kind is _Kind.STEP:
@@ -127,10 +131,12 @@ class CoreCode:
                 bases[register], shapes[register] = action.number, action.shape
             elif kind is _Kind.SHAPE:
                 shapes[register] = self._shaped(shapes[register], action, pc)
+            elif kind is _Kind.LAG:
+                lag = action.number
             elif kind is _Kind.HALT:
                 break
             slots += 1
-        yield self.end.pc, slots, [], ()
+        yield self.end.pc, slots, [], (), 0
 
     def _shaped(self, shape: Shape, action: _Action, pc: int) -> Shape:
         self._check_set(shape, action.register, pc)
@@ -153,29 +159,6 @@ class CoreCode:
             )
 
 
-def setup_end(code: tuple[Instruction, ...]) -> int:
-    """Index behind the writes with which a program begins, as far as their cells stay as they are.
-
-    The first of them to an array that the program writes again behind these is not setup, and none
-    after it.
-    """
-    end = next((i for i, one in enumerate(code) if not _begins(one)), len(code))
-    loops = [(i, i + 1 + one.body) for i, one in enumerate(code) if isinstance(one, Loop)]
-    writes = [(i, one.array) for i, one in enumerate(code) if isinstance(one, Write)]
-    last = {array: i for i, array in writes}
-    cut: int | None = end
-    while cut is not None:
-        end = min([cut, *(start for start, stop in loops if start < cut < stop)])
-        cut = next((i for i, array in writes if i < end <= last[array]), None)
-    final = max((i for i, _ in writes if i < end), default=-1)
-    return max([final + 1, *(stop for start, stop in loops if start < final < stop)])
-
-
-def _begins(instruction: Instruction) -> bool:
-    cls = type(instruction)
-    return cls is Write or (cls in CONTROL and cls is not Halt)
-
-
 def _action(instruction: Instruction, shapes: dict[tuple[int, int], Shape]) -> _Action:
     match instruction:
         case Stream(stream, space, element, base):
@@ -190,6 +173,8 @@ def _action(instruction: Instruction, shapes: dict[tuple[int, int], Shape]) -> _
             return _Action(_Kind.STEP, stream, delta)
         case Setq() | Loop() | Nop():
             return _Action(_Kind.SKIP)
+        case Lag(rounds):
+            return _Action(_Kind.LAG, number=rounds)
         case Halt():
             return _Action(_Kind.HALT)
         case _:

@@ -47,10 +47,10 @@ class Issued:
     )
 
     def __init__(
-        self, fetched: Fetched, number: int, issue: int, cause: Issued | None, ordered: bool
+        self, fetched: Fetched, round_: int, issue: int, cause: Issued | None, ordered: bool
     ) -> None:
-        _, self.operation, self.reads, self.writes = fetched
-        self.input = number
+        _, self.operation, self.reads, self.writes, lag = fetched
+        self.input = round_ - lag
         self.issue = self.start = issue
         self.end = NEVER
         self.cause = cause
@@ -71,7 +71,7 @@ Next = tuple[int, "Issued | None", Wait]
 
 
 class Core:
-    """The state of one core: what is under way, and what comes next.
+    """The state of one core, which runs its code once a round: what is under way, and comes next.
 
     `waits` counts cycles by reason and by the unit that was waited for, `data_waits` by the core
     whose side of a transfer was missing. `found` is kept until something happens that changes it.
@@ -80,6 +80,7 @@ class Core:
     __slots__ = (
         "_covered",
         "_feed",
+        "_inputs",
         "_window",
         "active",
         "code",
@@ -87,11 +88,11 @@ class Core:
         "fetched",
         "flight",
         "found",
-        "input",
         "last",
         "number",
         "pending",
         "port_free",
+        "round",
         "slot",
         "starts_free",
         "transfers_free",
@@ -99,7 +100,7 @@ class Core:
         "waits",
     )
 
-    def __init__(self, number: int, code: CoreCode, window: int) -> None:
+    def __init__(self, number: int, code: CoreCode, window: int, inputs: int) -> None:
         self.number = number
         self.code = code
         self.flight: list[Issued] = []
@@ -110,40 +111,47 @@ class Core:
         self.transfers_free = 0
         self.pending = 0
         self.version = 0
-        self.input = 0
+        self.round = 0
         self.active = 0
         self.waits = [[0] * len(Unit) for _ in Wait]
         self.data_waits: Counter[int] = Counter()
         self.found: Next | None = None
         self._covered = 0
         self._window = window
+        self._inputs = inputs
         self._feed: Iterator[Fetched] = code.fetch()
         self.fetched: Fetched | None = None
         self.fetch()
 
     def fetch(self) -> None:
-        """Take the next instruction; `slot` becomes the first cycle in which it can issue."""
-        self.fetched = next(self._feed, None)
-        if self.fetched is not None:
-            self.slot += self.fetched[0]
+        """Take the next instruction; `slot` becomes the first cycle in which it can issue.
 
-    def issue(self, fetched: Fetched, found: Next) -> Issued:
-        """Put an instruction under way. What led to it is kept for the first input only."""
+        Those for inputs that do not exist are left out.
+        """
+        for fetched in self._feed:
+            self.slot += fetched[0]
+            if 0 <= self.round - fetched[4] < self._inputs or fetched[1] is self.code.end:
+                self.fetched = fetched
+                return
+        self.fetched = None
+
+    def issue(self, fetched: Fetched, found: Next, traced: bool) -> Issued:
+        """Put an instruction under way. What led to it is kept if it is `traced`."""
         time, cause, wait = found
         if cause is not None and wait:
             self._count_wait(time, cause, wait)
-        issued = Issued(fetched, self.input, time, None if self.input else cause, not wait)
+        issued = Issued(fetched, self.round, time, cause if traced else None, not wait)
         self.last = issued
         self.slot = time + 1
         self.found = None
         self.flight.append(issued)
         return issued
 
-    def begin_input(self, inputs: int) -> None:
-        """Start over with the next input, behind what is still under way of this one."""
-        self.input += 1
+    def begin_round(self) -> None:
+        """Start over with the next round, behind what is still under way of this one."""
+        self.round += 1
         self.fetched = None
-        if self.input < inputs:
+        if self.round < self._inputs + self.code.lags:
             self._feed = self.code.fetch()
             self.fetch()
 
@@ -166,7 +174,7 @@ class Core:
             self.flight = flight = [one for one in flight if one.under_way(slot)]
         if not flight:
             return time, self.last, Wait.NONE
-        _, operation, reads, writes = fetched
+        _, operation, reads, writes, _ = fetched
         cause, wait = self.last, Wait.NONE
         if operation.unit is Unit.SYNC:
             cause = max(flight, key=_end)

@@ -12,7 +12,8 @@ def critical_path(last: Issued) -> tuple[tuple[Unit, int], ...]:
 
     An operation accounts for the time from its issue to its end, and goes on with what it waited
     for: with the end of an older operation, or with the issue of the one before, which leaves
-    out the time of that. Of a transfer the side that came last counts.
+    out the time of that. Of a transfer the side that came last counts. With lags some of these
+    operations are for other inputs than `last`: their time is part of its latency as well.
     """
     spent = [0] * len(Unit)
     issued: Issued | None = last

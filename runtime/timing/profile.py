@@ -35,7 +35,9 @@ class Profile:
 
     With several `phases` inputs pass one phase a round: the simulated inputs are rounds in which
     every phase works, the latency is that of as many rounds as the first, and layers begin and end
-    in their round.
+    in their round. With lags as many more inputs follow as the greatest lag, so that all operations
+    take part in every round in which one of the `inputs` ends; `resources`, `cores` and
+    `total_cycles` are over these as well.
 
     `layers` come in the order in which they end, for the first input. `latency_cycles` is the
     end of the first input while others follow it, `interval_cycles` the time between the ends of
@@ -99,14 +101,15 @@ def profile(program: Program, inputs: int = DEFAULT_INPUTS) -> Profile:
 
     Raises `ValidationError` where cores wait for each other for ever.
     """
-    simulation = Simulation(program, inputs)
+    simulation = Simulation(program, inputs + program.lags)
     simulation.run()
     return profile_of(program, simulation)
 
 
 def profile_of(program: Program, simulation: Simulation) -> Profile:
     """Sum up a simulation that has run."""
-    target, ends = program.target, simulation.ends
+    target, inputs = program.target, simulation.inputs - program.lags
+    ends = simulation.ends[:inputs]
     mhz = target.timing.clock_mhz
     found = tallies(program, simulation.operations())
     components = energies(_total(tally.work for tally in found.values()), target.energy)
@@ -115,7 +118,7 @@ def profile_of(program: Program, simulation: Simulation) -> Profile:
     milliwatts = math.fsum(power for _, power in leakage)
     return Profile(
         target=target.name,
-        inputs=simulation.inputs,
+        inputs=inputs,
         phases=program.phases,
         layers=tuple(tally.cost(name, target) for name, tally in found.items()),
         setup=_setup(program, simulation),
@@ -124,7 +127,7 @@ def profile_of(program: Program, simulation: Simulation) -> Profile:
         interval_cycles=interval,
         interval_us=interval / mhz,
         inputs_per_second=mhz * 1e6 / interval if interval else 0.0,
-        total_cycles=ends[-1],
+        total_cycles=simulation.ends[-1],
         energy_uj=math.fsum(value for _, value in components) / _PJ_PER_UJ,
         components=components,
         leakage_mw=leakage,

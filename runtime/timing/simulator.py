@@ -41,7 +41,7 @@ _TRANSFER = -1
 
 
 class Simulation:
-    """A program run for a number of inputs, one behind the other on each core."""
+    """A program run for a number of inputs: each core runs its rounds one behind the other."""
 
     def __init__(self, program: Program, inputs: int, watch: Watch | None = None) -> None:
         self.inputs = inputs
@@ -55,13 +55,14 @@ class Simulation:
         statics = Statics(program)
         window = program.target.core.issue_window
         self.cores = {
-            number: Core(number, CoreCode(number, self._round(code), statics.make), window)
+            number: Core(number, CoreCode(number, self._round(code), statics.make), window, inputs)
             for number, code in sorted(program.cores.items())
         }
         self._events: list[tuple[int, int, int]] = []
         self._transfers: dict[tuple[int, int, int], Issued] = {}
         self._waiting: dict[int, tuple[Issued, Issued]] = {}
         self._begun = 0
+        self._at_first = len(self.cores)
         self._barrier: list[tuple[Core, Issued]] = []
 
     def run(self) -> None:
@@ -97,7 +98,7 @@ class Simulation:
         events = self._events
         while (fetched := core.fetched) is not None:
             if fetched[1] is core.code.end:
-                core.begin_input(self.inputs)
+                self._end_round(core)
                 continue
             found = core.next_issue(fetched)
             time, operation = found[0], fetched[1]
@@ -108,8 +109,17 @@ class Simulation:
                     self._schedule(core, time)
                     return
                 now = time
-            self._issue(core, core.issue(fetched, found), operation, time)
+            self._issue(core, core.issue(fetched, found, self._at_first > 0), operation, time)
             core.fetch()
+
+    def _end_round(self, core: Core) -> None:
+        """Go on with the next round. Behind that of its greatest lag a core is done with input 0.
+
+        Once all are, nothing that issues can be on the path to the end of input 0.
+        """
+        if core.round == core.code.lags:
+            self._at_first -= 1
+        core.begin_round()
 
     def _schedule(self, core: Core, time: int) -> None:
         core.version += 1
@@ -129,7 +139,7 @@ class Simulation:
         else:
             end = self._pass(core, issued, time + operation.cycles)
             self._hold(core, issued, end)
-            if not core.input:
+            if not issued.input:
                 operation.tally(time, end, issued.bound)
 
     def _pass(self, core: Core, issued: Issued, end: int) -> int:
@@ -253,7 +263,7 @@ class Simulation:
         operation = issued.operation
         if not isinstance(operation.instruction, Barrier):
             self._finish(issued, time)
-            if not core.input:
+            if not issued.input:
                 operation.tally(time, time, Unit.SYNC)
             return
         self._barrier.append((core, issued))

@@ -53,7 +53,7 @@ class Timeline:
 def timeline(program: Program, inputs: int = DEFAULT_INPUTS) -> Timeline:
     """Simulate a valid program as `profile` does, and keep what each resource did."""
     holds: list[Hold] = []
-    simulation = Simulation(program, inputs, holds.append)
+    simulation = Simulation(program, inputs + program.lags, holds.append)
     simulation.run()
     names = Names(program)
     holds = [hold for hold in holds if hold.end > hold.first]

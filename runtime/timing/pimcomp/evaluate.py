@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import prod
 
 from imcc.isa.cost import CostModel
+from imcc.isa.errors import ValidationError
 from imcc.isa.fields import Role, Space
 from imcc.isa.instructions import (
     Barrier,
@@ -61,8 +62,10 @@ def evaluate(
     With phases inputs are rounds: all cores begin one together, and each phase is for another
     input, as in PIMCOMP's programs for high throughput.
 
-    Raises `ValidationError` where cores wait for each other for ever.
+    Raises `ValidationError` where cores wait for each other for ever, and for programs with lags.
     """
+    if program.lags:
+        raise ValidationError("PIMCOMP's model has no lags: its cores take input by input")
     player = _Player(program, rates or Rates())
     ends = [0]
     for _ in range(inputs):

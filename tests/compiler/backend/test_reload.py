@@ -17,7 +17,7 @@ from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import Schedule, ScheduleMode
 from imcc.isa import Instruction, validate
 from imcc.isa.instructions import Barrier, Mvm, Recv, Send, Store, Write
-from imcc.runtime.timing.code import setup_end
+from imcc.isa.setup import setup_end
 
 MODELS = Path(__file__).parents[3] / "models"
 WINDOW = 6
