@@ -29,7 +29,6 @@ from imcc.isa.instructions import (
     Loop,
     Nop,
     Phase,
-    Send,
     Store,
     Stream,
     Write,
@@ -215,4 +214,3 @@ def test_a_circle_has_only_those_that_wait_in_it() -> None:
     assert "core 0 at" in str(error.value)
     assert "core 1 at" in str(error.value)
     assert "core 2 at" not in str(error.value)
-    assert Send is type(lagging({0: here}).cores[0][7])
