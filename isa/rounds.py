@@ -27,7 +27,9 @@ class Lag(Instruction):
     begins with lag 0; lags come in any order; registers are set in every round. Cores do not wait
     for each other at the end of a round. Local memory is one for all inputs and keeps what it
     holds; every global address above the constants exists once for each input. One input alone
-    runs the operations of a core by lag, and those of one lag in the order of the text.
+    runs the operations of a core by lag, and those of one lag in the order of the text. What stands
+    before the first `lag` of a code, writes of cells and loads of constants, happens once, before
+    the first input.
     """
 
     rounds: Rounds

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from imcc.isa.instruction import Instruction
-from imcc.isa.instructions import Phase, Recv, Send, Write
+from imcc.isa.instructions import Phase, Recv, Send
 from imcc.isa.program import Program
+from imcc.isa.setup import setup_end
 from imcc.isa.walk import Exchange, Operation, interleave, interleave_walks, walk_round
 
 from .bindings import check_inputs, codes_of, place_of
@@ -87,12 +88,12 @@ def _with_lags(program: Program, batch: int) -> Iterator[tuple[int, Operation]]:
 
 
 def _rounds(core: int, code: tuple[Instruction, ...], batch: int) -> Iterator[_Numbered]:
-    """All operations of a core; cells are written once."""
-    order = tuple(walk_round(core, code))
+    """All operations of a core; those of the setup happen once."""
+    order, setup = tuple(walk_round(core, code)), setup_end(code)
     for round_ in range(batch + max((lag for lag, _ in order), default=0)):
         for lag, one in order:
             exists = 0 <= round_ - lag < batch
-            if exists and not (round_ and isinstance(one.instruction, Write)):
+            if exists and not (round_ and one.pc < setup):
                 streams, stage = one.streams, one.stage
                 yield _Numbered(core, one.pc, one.instruction, streams, stage, round_ - lag)
 

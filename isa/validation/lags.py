@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..fields import Space
 from ..instruction import Instruction
-from ..instructions import Barrier, Host, Lag, Loop, Phase, Write
+from ..instructions import Barrier, Host, Lag, Load, Loop, Phase, Write
 from ..program import Program
 from ..setup import setup_end
 from ..walk import Operation, walk_round
@@ -54,12 +54,40 @@ def check_rounds(program: Program, findings: Findings) -> None:
         return
     met: dict[int, tuple[Message, ...]] = {}
     for core, code in sorted(program.cores.items()):
-        operations = tuple(walk_round(core, code))
+        setup, operations = _apart(core, code)
         met[core] = messages(operations)
+        for operation, problem in _not_for_all(setup, operations, len(program.constants)):
+            findings.at_operation(operation, [problem])
         if any(lag for lag, _ in operations):
             for operation, problem in _conflicts(operations):
                 findings.at_operation(operation, [problem])
     check_meetings(met, findings)
+
+
+def _apart(core: int, code: tuple[Instruction, ...]) -> tuple[Round, Round]:
+    """What happens once, and what happens in every round."""
+    end = setup_end(code)
+    operations = tuple(walk_round(core, code))
+    count = sum(operation.pc < end for _, operation in operations)
+    return operations[:count], operations[count:]
+
+
+def _not_for_all(
+    setup: Round, operations: Round, constants: int
+) -> Iterator[tuple[Operation, str]]:
+    """What is loaded once must be the same for all inputs, and stay."""
+    loads = [one for _, one in setup if isinstance(one.instruction, Load)]
+    for one in loads:
+        if one.streams["src"].extent[1] > constants:
+            yield one, "what is loaded before the first lag must be constant: it is loaded once"
+    held = [one.streams["dst"].extent for one in loads]
+    kept = np.zeros(max((high for _, high in held), default=0), bool)
+    for low, high in held:
+        kept[low:high] = True
+    for _, one in operations if held else ():
+        stream = one.streams.get("dst")
+        if stream is not None and stream.space is Space.LOCAL and kept[slice(*stream.extent)].any():
+            yield one, "it writes over what is loaded before the first lag, which happens once"
 
 
 def _conflicts(operations: Round) -> Iterator[tuple[Operation, str]]:
