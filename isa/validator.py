@@ -9,9 +9,8 @@
    Local memory is as good as never written where a phase begins.
 4. Sends and receives match, no core waits for ever, accesses of several cores to a global byte
    are ordered, every output byte is stored, every host partition is run once.
-5. With lags: all that an input does with a local byte, in the bounding ranges of streams, comes
-   before the next input writes it; in rounds, too, sends and receives match and no core waits for
-   ever.
+5. With lags: in rounds every local byte that is read was written last for the same input, or by
+   what happens once; in rounds, too, sends and receives match and no core waits for ever.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from ..walk import Operation, StreamState
 from .operands import RULES
 
 Bitmap = NDArray[np.bool_]
+Kept = TypeVar("Kept", bound=np.generic)
 
 # A stream of stride 0 takes no memory however long it is, but time.
 MAX_ELEMENTS = 1 << 26
@@ -36,18 +38,18 @@ class Footprint:
     run: int
     axes: tuple[tuple[int, int], ...]
 
-    def view(self, memory: Bitmap, origin: int = 0) -> Bitmap:
-        """The bytes in a map that begins at address `origin`."""
+    def view(self, memory: NDArray[Kept], origin: int = 0) -> NDArray[Kept]:
+        """What is kept of the bytes, in a map with one item a byte that begins at `origin`."""
         if not self.axes:
             return memory[self.base - origin : self.base - origin + self.run]
         counts = tuple(count for count, _ in self.axes)
-        strides = tuple(stride for _, stride in self.axes)
+        each = memory.itemsize
         return np.ndarray(
             (*counts, self.run),
-            np.bool_,
+            memory.dtype,
             buffer=memory.data,
-            offset=self.base - origin,
-            strides=(*strides, 1),
+            offset=(self.base - origin) * each,
+            strides=(*(stride * each for _, stride in self.axes), each),
         )
 
 
@@ -78,6 +80,15 @@ def _runs(
         else:
             axes.append((count, stride))
     return run, tuple(reversed(axes))
+
+
+def read_streams(operation: Operation) -> Iterator[tuple[str, StreamState]]:
+    """The streams that an operation reads, by name."""
+    instruction = operation.instruction
+    reads_dst = isinstance(instruction, Mvm) and instruction.accumulate
+    for name, stream in operation.streams.items():
+        if name != "dst" or reads_dst:
+            yield name, stream
 
 
 class Memories:
@@ -180,11 +191,8 @@ class Memories:
                 yield f"{name} and dst overlap in part"
 
     def _reads(self, operation: Operation) -> Iterator[str]:
-        instruction = operation.instruction
-        reads_dst = isinstance(instruction, Mvm) and instruction.accumulate
-        for name, stream in operation.streams.items():
-            if name != "dst" or reads_dst:
-                yield from self._uninitialised(operation.core, name, stream)
+        for name, stream in read_streams(operation):
+            yield from self._uninitialised(operation.core, name, stream)
 
     def _uninitialised(self, core: int, name: str, stream: StreamState) -> Iterator[str]:
         memory = self._map(core, stream)

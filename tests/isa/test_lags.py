@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from itertools import product
+from operator import mul
+
+import numpy as np
 import pytest
 from support.lagging_programs import (
     Step,
@@ -27,12 +32,15 @@ from imcc.isa.instructions import (
     Lag,
     Load,
     Loop,
+    Mvm,
     Nop,
     Phase,
     Store,
     Stream,
     Write,
 )
+from imcc.isa.validation.owners import Round, overwritten
+from imcc.isa.walk import Operation, walk_round
 
 U8 = ElementType.U8
 IN_TURN = (load(0, 0), look_up(0, 1, 0, 0), store(0, 0, 1))
@@ -89,49 +97,135 @@ def test_where_lags_and_writes_may_lie(program: Program, message: str | None) ->
     assert message in str(error.value)
 
 
-RULE = "all that an input does with a byte must come before"
+RULE = "what it reads must have been written last for the same input, or before the first lag"
 
 
-def test_a_buffer_is_used_up_before_the_next_input_writes_it() -> None:
+def problem(*steps: Step) -> str:
+    with pytest.raises(ValidationError) as error:
+        validate(lagging({0: steps}))
+    return str(error.value)
+
+
+def test_a_buffer_is_read_before_the_next_input_writes_it() -> None:
     """Lag 1 in the text before what writes at lag 0: the buffer is read just before."""
     early = lagging({0: [store(1, 0, 1), load(0, 0), copy(0, 1, 0)]})
     validate(early)
-    late = lagging({0: [load(0, 0), copy(0, 1, 0), store(1, 0, 1)]})
-    with pytest.raises(ValidationError) as error:
-        validate(late)
-    assert str(error.value) == (
+    assert problem(load(0, 0), copy(0, 1, 0), store(1, 0, 1)) == (
         "the program is not valid: 1 problem\n"
-        "core 0 at 15: store s0, s1: it uses byte 8 of local memory after copy s0, s1 at 9 has "
+        "core 0 at 15: store s0, s1: it reads byte 8 of local memory after copy s0, s1 at 9 has "
         f"written it for the next input; {RULE}"
     )
 
 
-def test_a_buffer_written_twice_is_not_free_in_between() -> None:
-    """The second write is in the round in which the next input has made the first."""
-    late = lagging({0: [load(0, 1), copy(0, 0, 1), copy(1, 1, 0), store(1, 0, 1)]})
-    with pytest.raises(ValidationError, match="it uses byte 8 of local memory after load"):
-        validate(late)
-    validate(lagging({0: [copy(1, 1, 0), store(1, 0, 1), load(0, 1), copy(0, 0, 1)]}))
+def test_a_buffer_may_be_written_again_for_its_input_at_any_lag() -> None:
+    again = [copy(2, 0, 2), store(2, 0, 0), copy(1, 0, 1), copy(1, 2, 0)]
+    validate(lagging({0: [*again, load(0, 0), copy(0, 1, 0)]}))
+    assert problem(again[0], load(0, 0), *again[1:], copy(0, 1, 0)) == (
+        "the program is not valid: 2 problems\n"
+        "core 0 at 17: store s0, s1: it reads byte 0 of local memory after load s0, s1 at 11 has "
+        f"written it for the input 2 after its own; {RULE}\n"
+        "core 0 at 34: copy s0, s1: it reads byte 0 of local memory after copy s0, s1 at 23 has "
+        f"written it for the input before; {RULE}"
+    )
 
 
-def test_of_streams_the_bounding_ranges_count() -> None:
-    """Bytes 8, 10, 12 and 14 are read at lag 1, the ones between are written before at lag 0."""
+def test_an_input_that_is_ahead_loses_what_those_behind_write_over() -> None:
+    found = problem(load(0, 1), copy(1, 1, 0), store(1, 0, 1), copy(0, 0, 1))
+    assert "copy s0, s1: it reads byte 8 of local memory after copy s0, s1 at 10 has written " in (
+        found
+    )
+    assert "for the input before; " in found
+    far = problem(load(0, 1), copy(2, 1, 0), store(2, 0, 1), copy(0, 0, 1))
+    assert "for the input 2 before its own; " in far
 
-    def copied(lag: int, to: list[Instruction], source: list[Instruction]) -> Step:
-        return Step(lag, (*to, *source, Copy(0, 1)))
 
-    def spread(register: int, base: int) -> list[Instruction]:
-        return [Stream(register, Space.LOCAL, U8, base), Dim(register, 5, 4, 2)]
+def test_what_an_instruction_adds_to_is_read() -> None:
+    source, sums = stream(0, Space.LOCAL, U8, 0, 4), stream(1, Space.LOCAL, ElementType.I32, 64, 2)
+    for accumulate in (0, 1):
+        code = (*sums, Fill(1, 0), Lag(1), *source, Fill(0, 0), Mvm(1, 0, 0, 1, accumulate), Halt())
+        found = [(one.pc, text) for one, text in overwritten(tuple(walk_round(0, code)))]
+        assert [pc for pc, _ in found] == [7] * accumulate
+        assert all("it reads byte 64 of local memory after fill s1, 0 at 2" in t for _, t in found)
 
-    def program(between: int) -> Program:
-        four = [stream(register, Space.LOCAL, U8, base, 4) for register, base in ((0, 64), (1, 0))]
-        first = [load(0, 0), store(0, 0, 0), copied(0, spread(0, between), four[1])]
-        second = [copied(1, four[0], spread(1, 8)), copied(0, spread(0, 8), four[1])]
-        return lagging({0: [*first, *second]})
 
-    with pytest.raises(ValidationError, match="it uses byte 9 of local memory after copy"):
-        validate(program(9))
-    validate(program(15))
+def test_what_is_loaded_once_is_of_all_inputs() -> None:
+    """A table at bytes 256 to 511, and a round that reads across its beginning."""
+    table = (*stream(0, Space.LOCAL, U8, 256, 256), *stream(1, Space.GLOBAL, U8, 0, 256))
+    once = Step(0, (*table, Load(0, 1)))
+    begin = Step(0, (*stream(0, Space.LOCAL, U8, 252, 4), Fill(0, 0)))
+    across = (*stream(0, Space.LOCAL, U8, 0, 8), *stream(1, Space.LOCAL, U8, 252, 8), Copy(0, 1))
+    ready = [Step(1, across), store(1, 0, 0)]
+    validate(lagging({0: [once, *ready, begin]}))
+    assert "it reads byte 252 of local memory after fill" in problem(
+        once, Step(1, (Nop(),)), begin, *ready
+    )
+    spread = [Stream(0, Space.LOCAL, U8, 252), Dim(0, 5, 4, 2), Fill(0, 0)]
+    assert "it writes over what is loaded before the first lag" in problem(
+        once, *ready, begin, Step(0, tuple(spread))
+    )
+
+
+def bytes_of(operation: Operation, *names: str) -> set[int]:
+    """The bytes of some streams, one for one."""
+    found = set()
+    for name in names:
+        one = operation.streams[name]
+        for place in product(*map(range, one.counts)):
+            first = one.base + sum(map(mul, place, one.strides))
+            found |= set(range(first, first + one.element.size))
+    return found
+
+
+def played(operations: Round) -> dict[int, tuple[int, int, int]]:
+    """What reads wrongly in any of very many rounds, and in the last of them:
+
+    the first byte, the operation that has written it and for how many inputs behind.
+    """
+    wrong: dict[int, tuple[int, int, int]] = {}
+    owners: dict[int, tuple[int, int]] = {}
+    for round_ in range(20):
+        for lag, one in operations:
+            number = round_ - lag
+            if number < 0:
+                continue
+            read = bytes_of(one, *(one.streams.keys() - {"dst"}))
+            foreign = [byte for byte in read if owners.get(byte, (number, 0))[0] != number]
+            if foreign:
+                owner, writer = owners[min(foreign)]
+                wrong[one.pc] = (min(foreign), writer, owner - number)
+            owners.update(dict.fromkeys(bytes_of(one, "dst"), (number, one.pc)))
+    return wrong
+
+
+def random_code(rng: np.random.Generator) -> tuple[Instruction, ...]:
+    """Copies and fills of streams that overlap, repeat and go back, at any lags."""
+    code: list[Instruction] = []
+    for _ in range(int(rng.integers(2, 12))):
+        code.append(Lag(int(rng.integers(4)) * int(rng.integers(3))))
+        for register in (0, 1):
+            element = (U8, ElementType.I32)[int(rng.integers(2))]
+            code.append(Stream(register, Space.LOCAL, element, int(rng.integers(40, 80))))
+            for axis in range(3, int(rng.integers(3, 7))):
+                code.append(Dim(register, axis, *(int(v) for v in rng.integers((1, -6), (4, 7)))))
+        code.append(Copy(0, 1) if rng.random() < 0.7 else Fill(0, 0))
+    return (*code, Halt())
+
+
+def test_of_random_streams_what_is_found_is_what_a_play_of_many_rounds_finds() -> None:
+    seen = Counter[bool]()
+    for seed in range(300):
+        operations = tuple(walk_round(0, random_code(np.random.default_rng(seed))))
+        found = {one.pc: text for one, text in overwritten(operations)}
+        wrong = played(operations)
+        assert found.keys() == wrong.keys(), seed
+        for pc, (byte, writer, behind) in wrong.items():
+            words = found[pc].split(RULE)[0].replace("the next input", "the input 1 after")
+            words = words.replace("the input before", "the input 1 before")
+            assert f"it reads byte {byte} of local memory after " in words
+            way = "after" if behind > 0 else "before"
+            assert f" at {writer} has written it for the input {abs(behind)} {way}" in words
+        seen[bool(wrong)] += 1
+    assert min(seen[True], seen[False]) > 30
 
 
 def test_buffers_of_a_core_without_lags_are_free() -> None:
