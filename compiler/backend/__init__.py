@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from .emit import emit, emit_with_probes
-from .ordering import Aim, order_instructions, played_cycles
+from .ordering import Aim, order_instructions, overlap_inputs, played_cycles
 from .probe import ValueProbe
 
-__all__ = ["Aim", "ValueProbe", "emit", "emit_with_probes", "order_instructions", "played_cycles"]
+__all__ = [
+    "Aim",
+    "ValueProbe",
+    "emit",
+    "emit_with_probes",
+    "order_instructions",
+    "overlap_inputs",
+    "played_cycles",
+]

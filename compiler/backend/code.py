@@ -34,6 +34,10 @@ class CoreCode:
 
     def __init__(self) -> None:
         self._code: list[Instruction] = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Take no register for set: what follows is run again and again, what is before is not."""
         self._held: OrderedDict[int, StreamState | None] = OrderedDict(
             (register, None) for register in range(STREAM_REGISTERS)
         )

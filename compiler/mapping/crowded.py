@@ -67,7 +67,7 @@ def crowded_deals(
             chip = _Chip(replace(room, part=part), (room.total - once) / price, buses)
             shares = _shares(demands.products, found, chip)
             if shares:
-                order = sorted(shares, key=lambda name: -shares[name].load)
+                order = sorted(shares, key=lambda name: -shares[name].time)
                 yield Deal(shares, {}, inf, demands.waits, tuple(order), level=True, finer=_FINER)
 
 

@@ -18,6 +18,9 @@ from .shares import Demands, Room, Share
 _APART = (0.15, 0.3, 0.6, inf)
 # Of a chip on which large products come first.
 _TIGHT = (1.0, 0.95, 0.9, 0.85, 0.8)
+# Of a chip on which inputs overlap, and prices of a group of cores there, in cores.
+_OVERLAPPED = (1.0, 0.98, 0.96, 0.94, 0.92, 0.9, 0.87, 0.84, 0.8)
+_GROUP = (0.01, 0.0)
 
 
 def deals(
@@ -47,8 +50,27 @@ def _large_first(demands: Demands, chip: Room) -> Iterator[Deal]:
     held = {demand.name: demand.footprint for demand in demands.products}
     for shares in different(demands, (replace(chip, part=p, tight=True) for p in _TIGHT)):
         filled = {n: held[n].arrays * one.copies / held[n].cores for n, one in shares.items()}
-        order = sorted(shares, key=lambda name: (-filled[name], -shares[name].load))
+        order = sorted(shares, key=lambda name: (-filled[name], -shares[name].time))
         yield Deal(shares, {}, inf, demands.waits, tuple(order))
+
+
+def overlapped_deals(demands: Demands, chip: Room) -> Iterator[Deal]:
+    """Deals in which all arrays of a core work side by side, on different inputs.
+
+    No array is shared, and it is of no account when layers begin.
+    """
+    held = {demand.name: demand.footprint for demand in demands.products}
+    rooms = [
+        replace(chip, part=part, tight=True, price=price)
+        for part in _OVERLAPPED
+        for price in _GROUP
+    ]
+    found = []
+    for shares in different(demands, rooms):
+        filled = {n: held[n].arrays * one.copies / held[n].cores for n, one in shares.items()}
+        order = sorted(shares, key=lambda name: (-filled[name], -shares[name].time))
+        found.append(Deal(shares, {}, inf, demands.waits, tuple(order), exclusive=True))
+    yield from sorted(found, key=lambda deal: deal.slowest)
 
 
 def interval(deal: Deal, longest: float, beside: bool) -> float:

@@ -55,17 +55,23 @@ class Skyline:
 
 @dataclass(frozen=True, eq=False)
 class CoreSpace:
-    """The arrays of one core: those in use, out of `arrays`."""
+    """The arrays of one core: those in use, out of `arrays`.
+
+    In an `exclusive` one no array has rectangles of two matrices, and none has two rectangles of
+    one that has no more of them than there are arrays.
+    """
 
     arrays: int
     rows: int
     cols: int
     used: tuple[Skyline, ...] = ()
+    exclusive: bool = False
 
     @classmethod
-    def empty(cls, target: Target) -> CoreSpace:
+    def empty(cls, target: Target, *, exclusive: bool = False) -> CoreSpace:
         """A core of a target before anything is placed."""
-        return cls(target.core.arrays, target.array.rows, target.array.cols)
+        array = target.array
+        return cls(target.core.arrays, array.rows, array.cols, exclusive=exclusive)
 
     def place(self, shapes: Sequence[Shape]) -> tuple[CoreSpace, tuple[Place, ...]] | None:
         """Place the rectangles of one matrix, or None where they do not all fit.
@@ -76,11 +82,12 @@ class CoreSpace:
         if sum(height * width for height, width in shapes) > self._free_cells():
             return None
         arrays, mine = list(self.used), Counter[int]()
+        alone = self.exclusive and len(shapes) <= self.arrays
         least = self.rows - min(height for height, _ in shapes)
         others = [index for index, line in enumerate(arrays) if line.lowest <= least]
         places: dict[int, Place] = {}
         for index in sorted(range(len(shapes)), key=lambda i: (-shapes[i][0], -shapes[i][1], i)):
-            place = self._spot(arrays, others, mine, shapes[index])
+            place = self._spot(arrays, others, mine, shapes[index], alone)
             if place is None:
                 return None
             if place.array in others:
@@ -96,9 +103,14 @@ class CoreSpace:
         return self.arrays * self.rows * self.cols - sum(line.taken for line in self.used)
 
     def _spot(
-        self, arrays: list[Skyline], others: list[int], mine: Counter[int], shape: Shape
+        self,
+        arrays: list[Skyline],
+        others: list[int],
+        mine: Counter[int],
+        shape: Shape,
+        alone: bool,
     ) -> Place | None:
-        for array in self._candidates(arrays, others, mine, self.rows - shape[0]):
+        for array in self._candidates(arrays, others, mine, self.rows - shape[0], alone):
             if array == len(arrays):
                 arrays.append(Skyline(np.zeros(self.cols, np.int32), self.rows))
             spot = arrays[array].spot(shape)
@@ -107,14 +119,22 @@ class CoreSpace:
         return None
 
     def _candidates(
-        self, arrays: list[Skyline], others: list[int], mine: Counter[int], lowest: int
+        self,
+        arrays: list[Skyline],
+        others: list[int],
+        mine: Counter[int],
+        lowest: int,
+        alone: bool,
     ) -> Iterator[int]:
         """Arrays with a column that is free below row `lowest`; `others` have none of this matrix.
 
         There may be more of these, but without room for the lowest of its rectangles.
         """
-        yield from (array for array in others if arrays[array].lowest <= lowest)
+        if not self.exclusive:
+            yield from (array for array in others if arrays[array].lowest <= lowest)
         if len(arrays) < self.arrays:
             yield len(arrays)
+        if alone:
+            return
         shared = (array for array in mine if arrays[array].lowest <= lowest)
         yield from sorted(shared, key=lambda array: (mine[array], array))

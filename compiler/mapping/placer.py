@@ -25,6 +25,8 @@ from .shares import Share
 
 # Of the time of an input, between beginnings on one core, while there are empty ones.
 _FAR = 0.1
+# What takes a smaller part of the arrays of a core finds room wherever it is.
+_SMALL = 4
 
 Fits = Callable[[int, tuple[Node, ...]], bool]
 
@@ -37,8 +39,9 @@ class Deal:
     begin at most `apart` of the time of an input one after the other, while there are other cores;
     `waits` is as for `Demands`. Products in `first` are placed before all else. `teams` has those
     that are placed together, by the first of them, whose load is that of all. A `level` deal places
-    each part on the core with least to do; its rows are made in runs so much `finer`. Without
-    shares products fill one core after the other.
+    each part on the core with least to do; its rows are made in runs so much `finer`. In an
+    `exclusive` one no array has anything of two products or copies. Without shares products fill
+    one core after the other.
     """
 
     shares: Mapping[str, Share] = field(default_factory=dict)
@@ -49,11 +52,12 @@ class Deal:
     teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     level: bool = False
     finer: int = 1
+    exclusive: bool = False
 
     @property
     def slowest(self) -> float:
         """The time of the slowest product."""
-        return max((share.load for share in self.shares.values()), default=0.0)
+        return max((share.time for share in self.shares.values()), default=0.0)
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ class Placer:
         self._load = 0.0  # of the group that is placed
         self._slowest = deal.slowest
         self._level = deal.level
+        self._exclusive = deal.exclusive
         self._first = {name: index for index, name in enumerate(deal.first)}
         self._begins = 0.0  # when the node that is placed can begin
 
@@ -139,7 +144,7 @@ class Placer:
     @property
     def busiest(self) -> float:
         """The time of products on the core with most of it."""
-        return max(self._loads.values(), default=0.0)
+        return max([self._slowest if self._exclusive else 0.0, *self._loads.values()])
 
     @property
     def cores_filled(self) -> int:
@@ -182,18 +187,25 @@ class Placer:
 
     def _placed(self, asked: Sequence[_Asked]) -> tuple[Shard, ...] | None:
         """Place parts together on the first core that has room for all."""
-        cells = sum(rows * cols * one.copies for one in asked for rows, cols in one.part.cut.shapes)
         nodes = list(dict.fromkeys(one.node for one in asked))
-        for core in self._candidates(-(-cells // (self._array.rows * self._array.cols)), nodes[0]):
+        for core in self._candidates(self._arrays(asked), nodes[0]):
             if self._welcome(core, *nodes):
                 shards = self._placed_on(core, asked)
                 if shards is not None:
                     return shards
         return None
 
+    def _arrays(self, asked: Sequence[_Asked]) -> int:
+        """Arrays that parts take at least."""
+        shapes = [shape for one in asked for shape in one.part.cut.shapes * one.copies]
+        if self._exclusive:
+            return min(len(shapes), self._target.core.arrays)
+        cells = sum(rows * cols for rows, cols in shapes)
+        return -(-cells // (self._array.rows * self._array.cols))
+
     def _placed_on(self, core: int, asked: Sequence[_Asked]) -> tuple[Shard, ...] | None:
         """Place parts together on a core; None where there is no room for all."""
-        space = self._spaces.get(core, CoreSpace.empty(self._target))
+        space = self._spaces.get(core, CoreSpace.empty(self._target, exclusive=self._exclusive))
         placed = _fill(space, asked)
         if placed is None:
             return None
@@ -267,18 +279,25 @@ class Placer:
             if used.get(core, 0) + arrays <= most and self._gap(core, node) <= self._apart
         ]
         kept = 2 * arrays <= most and cores - len(used) <= sum(self._whole_cores.values())
-        yield from sorted(room, key=lambda c: (kept and c not in used, *self._distance(c, node)))
+        yield from sorted(
+            room, key=lambda c: (kept and c not in used, *self._distance(c, node, arrays))
+        )
         yield max(cores, self._last + 1)
 
-    def _distance(self, core: int, node: Node) -> tuple[float, float, float, int]:
+    def _distance(self, core: int, node: Node, arrays: int) -> tuple[float, float, float, int]:
         """How little a core suits the node to be placed.
 
         First counts by how much it would be slower than the slowest product, as a core does one
         thing after the other; then how far its work lies apart, its load, and its number. In a
-        level deal only its load counts then, and whether it has some of the node.
+        level deal only its load counts then, and whether it has some of the node. In an exclusive
+        one what is large goes where fewest arrays are left, what is small where there is least to
+        do.
         """
         load = self._loads.get(core, 0.0)
         late = max(0.0, load + self._load - self._slowest)
+        if self._exclusive:
+            small = _SMALL * arrays <= self._target.core.arrays
+            return late, 0 if small else -self._used(core), load, core
         if self._level:
             return late, load, node in self._nodes.get(core, ()), core
         return late, self._gap(core, node), load, core

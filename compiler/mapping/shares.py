@@ -53,12 +53,13 @@ class Share:
     There are as many groups as `strips` of columns, or a multiple of that. `load` is the time
     that a core works on it for one input, `part` that for one part. With a `division` it is cut in
     so many ranges of input channels and of outputs, and not in as few parts as fit cores. What
-    `pours` fills what others leave.
+    `pours` fills what others leave. `time` is that of all its parts.
     """
 
     groups: int = 1
     copies: int = 1
     strips: int = 1
+    time: float = 0.0
     load: float = 0.0
     part: float = 0.0
     division: tuple[int, int] | None = None
@@ -84,13 +85,15 @@ class Footprint:
 class Room:
     """`cores` cores of `arrays` arrays each, of which a part is given out.
 
-    A `tight` one counts arrays and times as they are, as if what shares cores always fitted.
+    A `tight` one counts arrays and times as they are, as if what shares cores always fitted. Each
+    group of cores is counted with so many of a core more: a `price` for what it sends and receives.
     """
 
     cores: int
     arrays: int
     part: float = 1.0
     tight: bool = False
+    price: float = 0.0
 
     @property
     def total(self) -> int:
@@ -131,7 +134,7 @@ class Table:
         if not room.tight:
             busy = np.where(busy + _COMPANY > _HALF, 1, busy + _COMPANY)
         cores = self.cores * busy
-        taken: Floats = np.maximum(self.arrays / room.arrays, cores)
+        taken: Floats = np.maximum(self.arrays / room.arrays, cores) + room.price * self.cores
         return np.where(self.times <= time, taken, np.inf)
 
     def pick(self, time: float, room: Room, like: Share | None = None) -> tuple[Share, float]:
@@ -154,7 +157,8 @@ class Demand:
     `work` is the time of its work beside the arrays. `again` is the time in which rows, and
     columns, come that a part reads beyond its own, if each part had one row and one column. With
     `columns` the windows of a row can be cut in strips. Groups take turns with runs of rows, or
-    `apart` each makes one run; `finer` runs are as much shorter.
+    `apart` each makes one run; `finer` runs are as much shorter. If inputs `overlap`, arrays work
+    while all else is done for other parts, and a core is busy with all else only.
     """
 
     name: str
@@ -166,6 +170,7 @@ class Demand:
     again: tuple[float, float] = (0.0, 0.0)
     apart: bool = False
     finer: int = 1
+    overlap: bool = False
 
     def time(self, share: Share, fill: int = 0) -> float:
         """Time for all rows, the groups side by side, and for `fill` parts more."""
@@ -174,8 +179,9 @@ class Demand:
 
     def timed(self, share: Share) -> Share:
         """A share with the times of its cores."""
-        load = self.time(share)
-        return replace(share, load=load, part=self.time(share, 1) - load)
+        turns, copies = np.array([share.groups // share.strips]), np.array([share.copies])
+        time, load = self.time(share), float(self._loads(share.strips, turns, copies)[0, 0])
+        return replace(share, time=time, load=load, part=self.time(share, 1) - time)
 
     def edges(self, share: Share) -> float:
         """The time in which comes what several groups of a share read of each other."""
@@ -203,7 +209,7 @@ class Demand:
         copies = np.arange(1, self._most_copies(strips, room) + 1)
         groups = turns[:, None] * strips
         times = self._times(strips, turns, copies, fill)
-        loads = self._times(strips, turns, copies, 0)
+        loads = self._loads(strips, turns, copies)
         arrays = groups * self._held(copies, room)
         each = [one.ravel() for one in np.broadcast_arrays(groups, copies, strips)]
         cores = each[0] * self.footprint.cores
@@ -236,9 +242,19 @@ class Demand:
         on_arrays = -(-windows[:, None] // copies) * held.window_time
         starts = windows * held.start_time
         part: Floats = np.maximum(on_arrays, starts[:, None])
-        work = self.work + self._edges(strips, turns, lengths)
-        part = part + (work / (runs * strips))[:, None]
+        work = ((self.work + self._edges(strips, turns, lengths)) / (runs * strips))[:, None]
+        part = np.maximum(part, work) if self.overlap else part + work
         return (-(-runs // turns) + fill)[:, None] * part
+
+    def _loads(self, strips: int, turns: Ints, copies: Ints) -> Floats:
+        """The time that each core works on it."""
+        if not self.overlap:
+            return self._times(strips, turns, copies, 0)
+        lengths = self._lengths(strips, turns)
+        windows, runs = lengths * -(-self.windows // strips), -(-self.rows // lengths)
+        work = (self.work + self._edges(strips, turns, lengths)) / (runs * strips)
+        loads = -(-runs // turns) * (windows * self.footprint.start_time + work)
+        return np.broadcast_to(loads[:, None], (len(turns), len(copies)))
 
     def _edges(self, strips: int, turns: Ints, lengths: Ints) -> Floats:
         """The time in which comes what several groups read: they take turns, or have strips.
@@ -289,6 +305,11 @@ class Demands:
     fill: int = 0
     waits: Mapping[str, float] = field(default_factory=dict)
     teams: Teams = field(default_factory=Teams)
+
+    @property
+    def overlap(self) -> bool:
+        """Whether cores work on several inputs at a time."""
+        return any(demand.overlap for demand in self.products)
 
     def between(self, first: int, last: int) -> Demands:
         """Those of products [first, last)."""

@@ -52,7 +52,10 @@ class Team(Demand):
         """The shares of the members; the first one has the times of all."""
         for member in self.members:
             own = replace(share, copies=min(share.copies, _useful(member)))
-            yield member.name, own if member.name == self.name else replace(own, load=0.0, part=0.0)
+            yield (
+                member.name,
+                own if member.name == self.name else replace(own, time=0.0, load=0.0, part=0.0),
+            )
 
     def _most_copies(self, strips: int, room: Room) -> int:
         arrays = self._arrays(np.arange(1, 1 + max(map(_useful, self.members))))

@@ -20,7 +20,7 @@ from ..ir.ops.quantized import QConv, QMatMul
 from ..ir.ops.tiled import Tiled
 from .bounds import window_time
 from .crowded import crowded_deals
-from .deals import deals, different, interval
+from .deals import deals, different, interval, overlapped_deals
 from .options import TileOptions
 from .place import CoreSpace, Shape
 from .placer import Deal, Fits, Placer
@@ -61,6 +61,25 @@ def tile(
     mapped = _at_once(graph, target, cutters, fits, options, demands)
     if mapped is None:
         mapped = Staging(graph, target, cutters, fits, options, demands).mapped()
+    return _tiled(graph, target, held, mapped)
+
+
+def tile_overlapped(
+    graph: Graph, target: Target, options: TileOptions, fits: Fits, sharing: Sharing
+) -> TiledGraph | None:
+    """Place every product for inputs that overlap, no two on one array; None where that fails.
+
+    Parameters are as for `tile`. Raises `UnsupportedError` as that does.
+    """
+    cutters = _cutters(graph, target, options)
+    held = {name: footprint(cutter) for name, cutter in cutters.items()}
+    mapped = _at_once(graph, target, cutters, fits, options, sharing(graph, held))
+    return None if mapped is None else _tiled(graph, target, held, mapped)
+
+
+def _tiled(
+    graph: Graph, target: Target, held: Mapping[str, Footprint], mapped: Mapped
+) -> TiledGraph:
     plans = mapped.plans
 
     def rule(builder: GraphBuilder, node: Node, operands: tuple[Value, ...]) -> Value | None:
@@ -132,7 +151,8 @@ def _placed(
 ) -> Placed | None:
     """The placement of all products whose busiest core promises the shortest interval."""
     # All cores of a bus are equally near, and its chips have time rather than arrays to give out.
-    beside = target.chip.network is Network.BUS
+    overlap = demands is not None and demands.overlap
+    beside = overlap or target.chip.network is Network.BUS
     best: tuple[Placer, int] | None = None
     shortest = inf
     for deal in _deals(demands, cutters, target, beside):
@@ -158,8 +178,11 @@ def _deals(
     demands: Demands | None, cutters: Mapping[str, Cutter], target: Target, beside: bool
 ) -> Iterator[Deal]:
     """Ways to deal out the whole chip, the last with nothing dealt."""
+    chip = Room(target.chip.cores, target.core.arrays)
+    if demands is not None and demands.overlap:
+        yield from overlapped_deals(demands, chip)
+        return
     if demands is not None:
-        chip = Room(target.chip.cores, target.core.arrays)
         choices = different(demands, (replace(chip, part=p) for p in _PARTS))
         others = () if demands.teams.members else tuple(crowded_deals(demands, cutters, target))
         found = deals(demands, chip, choices, beside=beside, others=others)

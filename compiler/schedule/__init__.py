@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+from .apart import OwnPlace
 from .bound import schedule_bounds
 from .layout import Layout, plain_layout
-from .mapped import map_for
+from .mapped import map_for, map_overlapped
 from .options import ScheduleMode
-from .schedule import memory_check, on_mesh, schedule
+from .schedule import Places, memory_check, on_mesh, schedule, schedule_apart
 from .sharing import sharing
 from .task import Buffer, Schedule, Scratch, Task, Transfer
 
 __all__ = [
     "Buffer",
     "Layout",
+    "OwnPlace",
+    "Places",
     "Schedule",
     "ScheduleMode",
     "Scratch",
     "Task",
     "Transfer",
     "map_for",
+    "map_overlapped",
     "memory_check",
     "on_mesh",
     "plain_layout",
     "schedule",
+    "schedule_apart",
     "schedule_bounds",
     "sharing",
 ]

@@ -12,7 +12,7 @@ from ..mapping.options import KernelUnfolding, TileOptions
 from ..mapping.oversize import cut_to_chip
 from ..mapping.placer import Fits
 from ..mapping.tiled_graph import TiledGraph
-from ..mapping.tiling import tile
+from ..mapping.tiling import tile, tile_overlapped
 from ..mapping.unfold import unfold
 from .options import ScheduleMode
 from .schedule import memory_check
@@ -37,6 +37,19 @@ def map_for(
         if tiled is not None:
             return tiled
     return _placed(graph, target, options, mode, remembered)
+
+
+def map_overlapped(graph: Graph, target: Target, options: TileOptions) -> TiledGraph | None:
+    """Place a quantized graph for inputs that overlap; None where it does not fit at once.
+
+    Raises as `tile` does.
+    """
+    mode = ScheduleMode.THROUGHPUT
+    asked = sharing(mode, target, overlap=True)
+    assert asked is not None
+    if options.unfolding is KernelUnfolding.AUTO:
+        graph = unfold(graph, target, options, asked)
+    return tile_overlapped(graph, target, options, memory_check(graph, target, mode), asked)
 
 
 def _at_once(

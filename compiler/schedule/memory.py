@@ -64,6 +64,8 @@ def intervals(
     asked: Sequence[Asked],
     depth: float = 0.0,
     cores: Container[int] | None = None,
+    *,
+    working: bool = True,
 ) -> dict[int, list[Interval]]:
     """What is to be placed, by core, on all or some of them.
 
@@ -77,7 +79,7 @@ def intervals(
     for interval in _contents(asked):
         if cores is None or interval.key[1] in cores:
             found[interval.key[1]].append(interval)
-    for index, step in enumerate(asked):
+    for index, step in enumerate(asked if working else ()):
         for core, size in _scratch(step, whole=depth > 0).items():
             if cores is None or core in cores:
                 found[core].append(Interval((f"{SCRATCH}{index}", core), size, index, index))

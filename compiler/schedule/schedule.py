@@ -14,6 +14,7 @@ from ..ir.ops.tiled import Tiled
 from ..mapping.mesh import Floats
 from ..mapping.tiled_graph import TiledGraph
 from .allocate import Placed, aligned, fit, peak
+from .apart import EndlessMemory, OwnPlace, lay_apart
 from .jobs import busy_times, jobs
 from .layout import ELEMENTS
 from .memory import Asked, buffers_of, intervals, lay_out
@@ -37,6 +38,8 @@ from .task import Schedule, Task
 from .traffic import arranged, handed_on, network_time, traffic
 from .window import Border, border_of, bordered
 from .working_memory import WorkingMemory
+
+Places = Mapping[int, Sequence[OwnPlace]]
 
 # How far operations may run ahead of the order of demand, as a part of all of them.
 _AHEAD = (1.0, 0.3, 0.1, 0.03, 0.01)
@@ -68,11 +71,29 @@ def schedule(
             break
     placed = {core: laid.placed for core, laid in memory.items()}
     _check_capacity(graph, plan.steps, tiled.target, placed, limit)
-    tasks = _tasks(tiled, plan, asked, placed, limit, mode is not ScheduleMode.LAYERS)
+    working = WorkingMemory(placed, limit, in_turn=mode is not ScheduleMode.LAYERS)
+    tasks = _tasks(tiled, plan, asked, working)
     buffers = buffers_of(plan.residence, sliding, memory)
     return Schedule(
         graph, tiled.target, tasks, buffers, peaks, plan.streamed.blocks, plan.pipelined
     )
+
+
+def schedule_apart(tiled: TiledGraph, streamed: Streamed) -> tuple[Schedule, Places]:
+    """A schedule of streamed rows in which nothing shares memory, and what lies on each core.
+
+    Local memory has no end; peaks are none of its business.
+    """
+    plan = next(_streamed_plans(tiled, streamed))
+    asked, limit = _all_requests(plan), tiled.target.core.local_memory_bytes
+    graph, replicas = plan.streamed.graph, plan.residence.replicas
+    sliding = chains(graph, plan.streamed.cores, replicas)
+    memory = lay_apart(sliding, asked)
+    working = EndlessMemory(memory, limit)
+    tasks = _tasks(tiled, plan, asked, working)
+    buffers = buffers_of(plan.residence, sliding, memory)
+    made = Schedule(graph, tiled.target, tasks, buffers, {}, plan.streamed.blocks)
+    return made, working.places
 
 
 def on_mesh(tiled: TiledGraph) -> tuple[TiledGraph, Streamed]:
@@ -299,12 +320,9 @@ def _tasks(
     tiled: TiledGraph,
     plan: _Plan,
     asked: Sequence[Asked],
-    placed: Mapping[int, Sequence[Placed]],
-    limit: int,
-    in_turn: bool,
+    working: WorkingMemory | EndlessMemory,
 ) -> tuple[Task, ...]:
     """The tasks, each with as high bands as the free memory of its time allows."""
-    working = WorkingMemory(placed, limit, in_turn=in_turn)
     tasks, begun = [], set[str]()
     residence = plan.residence
     for index, step in enumerate(plan.steps):

@@ -26,8 +26,11 @@ from .window import window_of
 _FILL = {ScheduleMode.LATENCY: 2, ScheduleMode.THROUGHPUT: 0}
 
 
-def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
-    """What products ask for in a schedule; None where each lies on the chip once."""
+def sharing(mode: ScheduleMode, target: Target, *, overlap: bool = False) -> Sharing | None:
+    """What products ask for in a schedule; None where each lies on the chip once.
+
+    If inputs `overlap` cores work on several at a time.
+    """
     if mode is ScheduleMode.LAYERS:
         return None
     # A bus holds up rows that stream: there will be phases (see `schedule.pipeline`).
@@ -37,7 +40,7 @@ def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
         axes = row_axes(graph)
         work = _work(graph, footprints, axes, target)
         found = tuple(
-            _demand(node, footprints[name], axes[name], work[name], apart)
+            _demand(node, footprints[name], axes[name], work[name], apart, overlap)
             for node in graph.nodes
             if (name := node.results[0].name) in footprints
         )
@@ -47,7 +50,14 @@ def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
     return demands
 
 
-def _demand(node: Node, footprint: Footprint, axis: int | None, work: _Work, apart: bool) -> Demand:
+def _demand(
+    node: Node,
+    footprint: Footprint,
+    axis: int | None,
+    work: _Work,
+    apart: bool,
+    overlap: bool,
+) -> Demand:
     result = node.result
     return Demand(
         result.name,
@@ -58,6 +68,7 @@ def _demand(node: Node, footprint: Footprint, axis: int | None, work: _Work, apa
         columns=axis is not None and has_strips(node, axis),
         again=(work.rows, work.columns),
         apart=apart,
+        overlap=overlap,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from ..ir.graph import Node
 from .allocate import AliveOnCore, Placed
@@ -24,8 +25,7 @@ class WorkingMemory:
         With `in_turn` each begins where the one before has ended: what shares memory cannot pass
         each other when instructions are put in order.
         """
-        everything = [one for items in placed.values() for one in items]
-        self._constants = {one.interval.key: one.address for one in everything}
+        self._constants = constants_of(placed)
         self._gaps = {core: _Gaps(items, limit, in_turn) for core, items in placed.items()}
 
     def take(
@@ -34,17 +34,34 @@ class WorkingMemory:
         """The rows of a band, the columns of less than one, and where what is asked for lies."""
         fresh = [request for request in asked if not request.content]
         here = {core: self._gaps[core] for core in dict.fromkeys(one.core for one in fresh)}
-        band, columns = _band(node, fresh, {core: gaps.at(time) for core, gaps in here.items()})
+        band, columns = band_of(node, fresh, {core: gaps.at(time) for core, gaps in here.items()})
         sizes = {core: _size(fresh, core, band, columns) for core in here}
         starts = {core: gaps.take(sizes[core]) for core, gaps in here.items()}
-        return band, columns, (*_lay_out(fresh, band, columns, starts), *self._present(asked))
+        return (
+            band,
+            columns,
+            (*placed_scratch(fresh, band, columns, starts), *self._constants.present(asked)),
+        )
 
-    def _present(self, asked: Iterable[Request]) -> Iterator[Scratch]:
-        """Constant data at its place."""
+
+@dataclass(frozen=True)
+class Constants:
+    """Where constant data lies, by interval."""
+
+    addresses: Mapping[Key, int]
+
+    def present(self, asked: Iterable[Request]) -> Iterator[Scratch]:
+        """What is asked for of it, at its place."""
         for one in asked:
             if one.content:
-                address = self._constants[f"{CONTENT}{one.content}", one.core]
+                address = self.addresses[f"{CONTENT}{one.content}", one.core]
                 yield Scratch(one.name, one.core, address, one.fixed, one.content)
+
+
+def constants_of(placed: Mapping[int, Sequence[Placed]]) -> Constants:
+    """The constant data of what is placed."""
+    everything = (one for items in placed.values() for one in items)
+    return Constants({one.interval.key: one.address for one in everything})
 
 
 class _Gaps:
@@ -71,7 +88,9 @@ class _Gaps:
         return address
 
 
-def _band(node: Node, asked: Sequence[Request], room: Mapping[int, int]) -> tuple[int, int | None]:
+def band_of(
+    node: Node, asked: Sequence[Request], room: Mapping[int, int]
+) -> tuple[int, int | None]:
     """As few bands as there is room for, of more equal size: rows, and columns of less than one."""
     rows, columns = rows_of(node), columns_of(node)
     highest = min(most_rows(node), _most(asked, room, rows, None))
@@ -98,9 +117,10 @@ def _size(asked: Sequence[Request], core: int, band: int, columns: int | None) -
     return sum(one.size(band, columns) for one in asked if one.core == core)
 
 
-def _lay_out(
+def placed_scratch(
     asked: Sequence[Request], band: int, columns: int | None, starts: Mapping[int, int]
 ) -> Iterator[Scratch]:
+    """What is asked for, on each core one behind the other from where that starts."""
     next_free = dict(starts)
     for request in asked:
         size = request.size(band, columns)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .overlap import overlap_inputs
 from .reorder import order_instructions, played_cycles
 from .steady import Aim
 
-__all__ = ["Aim", "order_instructions", "played_cycles"]
+__all__ = ["Aim", "order_instructions", "overlap_inputs", "played_cycles"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -14,6 +14,7 @@ from imcc.isa.instructions import Barrier, Host, Phase, Write
 
 from ..probe import ValueProbe
 
+Cut = Callable[[Operation], Iterable[Operation]]
 Range = tuple[int, int]  # first byte, behind the last, on one line for all that can be touched
 
 # Global addresses have 40 bits. Arrays and tokens lie far behind them on the same line.
@@ -52,10 +53,23 @@ class CoreItems:
     probes: Mapping[int, int]
 
 
-def items_by_core(program: Program, probes: Sequence[ValueProbe]) -> dict[int, CoreItems]:
-    """The items of every core, loops unrolled."""
+def items_by_core(
+    program: Program,
+    probes: Sequence[ValueProbe],
+    cut: Cut | None = None,
+    stays: Callable[[Operation], bool] | None = None,
+) -> dict[int, CoreItems]:
+    """The items of every core, loops unrolled.
+
+    Each operation is cut in several by `cut`; what is done once and `stays` is no item, but setup.
+    """
     operations = {core: tuple(walk(core, code)) for core, code in sorted(program.cores.items())}
-    maker = _Maker(program, operations)
+    if cut is not None:
+        operations = {
+            core: tuple(part for one in several for part in cut(one))
+            for core, several in operations.items()
+        }
+    maker = _Maker(program, operations, stays)
     looks: dict[int, dict[int, list[int]]] = defaultdict(lambda: defaultdict(list))
     for index, probe in enumerate(probes):
         looks[probe.core][probe.pc].append(index)
@@ -65,7 +79,13 @@ def items_by_core(program: Program, probes: Sequence[ValueProbe]) -> dict[int, C
 class _Maker:
     """Knows what is read and written in global memory, by whomever, between two meetings of all."""
 
-    def __init__(self, program: Program, operations: Mapping[int, Sequence[Operation]]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        operations: Mapping[int, Sequence[Operation]],
+        stays: Callable[[Operation], bool] | None,
+    ) -> None:
+        self._stays = stays
         self._costs = OperationCosts(program)
         self._constants = len(program.constants)
         accesses = _between_meetings(program, operations)
@@ -86,16 +106,20 @@ class _Maker:
         last = {operation.pc: index for index, operation in enumerate(operations)}
         whole = any(isinstance(one.instruction, (Barrier, Host, Phase)) for one in operations)
         items: list[Item] = []
+        setup = list(operations[:first])
         places: dict[int, int] = {}
         span = 0
         for index, operation in enumerate(operations[first:], first):
+            if self._stays is not None and self._stays(operation):
+                setup.append(operation)
+                continue
             items.append(self._item(operation, whole, span))
             span += isinstance(operation.instruction, _MEETINGS)
             if last[operation.pc] == index:
                 for probe in looks.get(operation.pc, ()):
                     places[len(items)] = probe
                     items.append(Item(None, None, (probes[probe].stream.extent,), ()))
-        return CoreItems(tuple(operations[:first]), tuple(items), places)
+        return CoreItems(tuple(setup), tuple(items), places)
 
     def _item(self, operation: Operation, whole: bool, span: int) -> Item:
         cost = self._costs.cost(operation)

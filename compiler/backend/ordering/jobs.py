@@ -21,7 +21,8 @@ class Job:
     `waits` counts the ends that it waits for. While the chip is played, `left` counts those that
     have not come, and `ready` is the latest of those that have, in cycles. `rank` is where its last
     item stands in its program. `then` are the jobs that wait for it. `holds` are the numbers of
-    what it needs for itself while it runs, the last `links` of them the way of a transfer.
+    what it needs for itself while it runs, the last `links` of them the way of a transfer. `begun`
+    is when it began in the last play.
     """
 
     places: list[Place]
@@ -33,6 +34,7 @@ class Job:
     then: list[Job] = field(default_factory=list)
     holds: list[int] = field(default_factory=list)
     links: int = 0
+    begun: int = 0
 
     def let_wait(self, other: Job) -> None:
         """Let another job wait for this one."""
@@ -40,9 +42,12 @@ class Job:
         other.waits += 1
 
 
-def jobs(cores: Mapping[int, CoreItems]) -> list[Job]:
-    """The jobs of a program, each with those that wait for it."""
-    maker = _Maker()
+def jobs(cores: Mapping[int, CoreItems], *, in_order: bool = True) -> list[Job]:
+    """The jobs of a program, each with those that wait for it.
+
+    With `in_order` what is sent from one core to another waits for what was sent before.
+    """
+    maker = _Maker(in_order)
     for core, found in cores.items():
         maker.add(core, found)
     return maker.made
@@ -51,8 +56,9 @@ def jobs(cores: Mapping[int, CoreItems]) -> list[Job]:
 class _Maker:
     """The jobs while they are made; transfers and barriers wait for their other sides."""
 
-    def __init__(self) -> None:
+    def __init__(self, in_order: bool) -> None:
         self.made: list[Job] = []
+        self._in_order = in_order
         self._meetings: dict[tuple[object, ...], Job] = {}
         self._channels: dict[tuple[int, int, int], Job] = {}
 
@@ -95,7 +101,7 @@ class _Maker:
 
     def _keep_order(self, core: int, item: Item, job: Job) -> None:
         """Let what is sent on a channel wait for what was sent before."""
-        if item.cost is None or item.cost.unit is not Unit.OUT:
+        if not self._in_order or item.cost is None or item.cost.unit is not Unit.OUT:
             return
         channel = (core, item.cost.peer, item.cost.tag)
         if channel in self._channels:

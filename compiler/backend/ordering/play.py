@@ -206,7 +206,7 @@ class Play:
             heappush(self._calls, call)
 
     def _begin(self, job: Job, start: int) -> None:
-        end = start
+        end = job.begun = start
         for (core, index), item in zip(job.places, job.items, strict=True):
             self._order[core].append(index)
             self._begun.setdefault(core, start)

@@ -83,8 +83,9 @@ def test_copies_are_worth_their_writing_or_there_are_none() -> None:
     for demand, copies in ((slow, 4), (fast, 1)):
         choice = StageCosts(chip(1, 4), cells, Demands((demand,))).choice(0, 1)
         assert choice is not None
+        share = choice[1]["a"]
         assert choice[1] == {
-            "a": Share(1, copies, load=choice[1]["a"].load, part=choice[1]["a"].part)
+            "a": Share(1, copies, time=share.load, load=share.load, part=share.part)
         }
 
 

@@ -224,7 +224,7 @@ def test_groups_leave_a_core_to_a_product_that_fills_one() -> None:
 def test_everything_once_is_a_last_resort(monkeypatch: pytest.MonkeyPatch) -> None:
     """It has no times, and must not pass for a deal that takes none."""
     names = ("y1", "y2", "y3")
-    grouped = {name: Share(groups=3 if name == "y1" else 1, load=1.0) for name in names}
+    grouped = {name: Share(groups=3 if name == "y1" else 1, time=1.0, load=1.0) for name in names}
     once = {name: Share() for name in names}
     found = [Deal(grouped, {}, math.inf), Deal(once, {}, math.inf)]
     monkeypatch.setattr("imcc.compiler.mapping.tiling.deals", lambda *_, **__: found)

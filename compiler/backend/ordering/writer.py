@@ -1,0 +1,107 @@
+"""Writing the operations of a core in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+
+from imcc.isa import Instruction, Operation, Origin
+from imcc.isa.instructions import Lag
+from imcc.isa.validation.operands import RULES
+
+from ..code import CoreCode
+from .items import CoreItems
+
+
+@dataclass
+class Writer:
+    """The code of one core while it is written again; `nodes` by its old instructions.
+
+    Operations may be `moved` in memory. `looks` are the new instructions behind which items without
+    an operation stand.
+    """
+
+    nodes: Mapping[int, tuple[str, ...]]
+    moved: Callable[[Operation], Operation] | None = None
+    looks: dict[int, int] = field(default_factory=dict)
+    _code: CoreCode = field(default_factory=CoreCode)
+    _marks: list[tuple[int, int, tuple[str, ...]]] = field(default_factory=list)
+    _setup: int = 0
+    _known: dict[tuple[object, ...], Instruction] = field(default_factory=dict)
+
+    def write(self, found: CoreItems, order: Sequence[int]) -> Writer:
+        """Write the setup, then the items in this order."""
+        for operation in found.setup:
+            self.add(operation)
+        for index in order:
+            item = found.items[index]
+            if item.operation is None:
+                self.looks[index] = self._code.last_operation
+            else:
+                self.add(item.operation)
+        return self
+
+    def finish(self) -> tuple[Instruction, ...]:
+        """The code."""
+        return self._code.finish()
+
+    def origins(self, core: int) -> Iterator[Origin]:
+        """Which instructions come from which nodes; those of none are left out."""
+        for nodes, marks in groupby(self._marks, key=lambda mark: mark[2]):
+            spans = list(marks)
+            if nodes:
+                yield Origin(core, spans[0][0], spans[-1][1], nodes)
+
+    def _made(self, kind: type[Instruction], *fields: int) -> Instruction:
+        """An instruction; many have the same registers."""
+        made = self._known.get((kind, *fields))
+        if made is None:
+            made = self._known[kind, *fields] = kind(*fields)
+        return made
+
+    def begin_round(self) -> None:
+        """End the setup: what follows is run once a round."""
+        self._code.forget()
+        self._setup = self._code.position
+        self.mark(Lag(0))
+
+    def mark(self, instruction: Instruction) -> None:
+        """Append what belongs to no node."""
+        self._code.emit(instruction)
+
+    @property
+    def last_of_setup(self) -> int:
+        """The last instruction before the first `lag`, or that."""
+        return max(0, self._setup - 1)
+
+    def add(self, operation: Operation) -> int:
+        """Append an operation and what sets its registers; returns its index."""
+        code = self._code
+        if self.moved is not None:
+            operation = self.moved(operation)
+        start = code.position
+        code.begin()
+        instruction = operation.instruction
+        rule = RULES.get(type(instruction))  # none for what has no operands
+        if operation.stage is not None and rule is not None and rule.stage:
+            code.stage(operation.stage)
+        streams = operation.streams
+        fields = [
+            code.stream(streams[part.name])
+            if part.name in streams
+            else getattr(instruction, part.name)
+            for part in instruction.layout
+        ]
+        code.emit(self._made(type(instruction), *fields))
+        self._marks.append((start, code.position, self.nodes.get(operation.pc, ())))
+        return code.position - 1
+
+
+def nodes_by_core(origins: Sequence[Origin]) -> dict[int, dict[int, tuple[str, ...]]]:
+    """The nodes that each instruction comes from, by core."""
+    found: dict[int, dict[int, tuple[str, ...]]] = {}
+    for origin in origins:
+        pcs = range(origin.start, origin.stop)
+        found.setdefault(origin.core, {}).update(dict.fromkeys(pcs, origin.nodes))
+    return found

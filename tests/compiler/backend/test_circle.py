@@ -1,0 +1,64 @@
+"""Circles give the first free cycles, as a row of all cycles of a period would."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+from hypothesis import given, settings
+from numpy.typing import NDArray
+
+from imcc.compiler.backend.ordering.circle import Circle, grain_of
+
+PERIOD = 60
+Taken = NDArray[np.bool_]
+
+wishes = st.lists(st.tuples(st.integers(0, 200), st.integers(1, 25)), max_size=20)
+
+
+def first_free(taken: Taken, time: int, cycles: int) -> int | None:
+    """By trying all times of a period, one after the other."""
+    for begin in range(time, time + len(taken)):
+        if not taken[np.arange(begin, begin + cycles) % len(taken)].any():
+            return begin
+    return None
+
+
+@given(wishes)
+@settings(max_examples=150, deadline=None)
+def test_the_first_free_run_is_found(wanted: list[tuple[int, int]]) -> None:
+    circle, taken = Circle(PERIOD), np.zeros(PERIOD, bool)
+    for time, cycles in wanted:
+        begin = circle.free_from(time, cycles)
+        assert begin == first_free(taken, time, cycles)
+        if begin is not None:
+            circle.take(begin, cycles)
+            taken[np.arange(begin, begin + cycles) % PERIOD] = True
+
+
+@given(wishes, st.integers(0, 200), st.integers(1, PERIOD))
+@settings(max_examples=150, deadline=None)
+def test_pieces_fill_the_first_free_cycles(
+    wanted: list[tuple[int, int]], time: int, cycles: int
+) -> None:
+    circle, taken = Circle(PERIOD), np.zeros(PERIOD, bool)
+    for at, length in wanted:
+        begin = circle.free_from(at, length)
+        if begin is not None:
+            circle.take(begin, length)
+            taken[np.arange(begin, begin + length) % PERIOD] = True
+    free = [cycle for cycle in range(time, time + PERIOD) if not taken[cycle % PERIOD]]
+    expected = free[cycles - 1] + 1 if len(free) >= cycles else None
+    assert circle.fill(time, cycles) == expected
+
+
+def test_runs_of_one_grain_leave_no_gaps() -> None:
+    """Six runs of ten cycles fill sixty, whenever they come."""
+    circle = Circle(PERIOD, grain_of(frozenset([10, 20])))
+    begins = []
+    for time in (3, 17, 34, 41, 58, 60):
+        begin = circle.free_from(time, 10)
+        assert begin is not None
+        circle.take(begin, 10)
+        begins.append(begin)
+    assert sorted(begin % PERIOD for begin in begins) == [3, 13, 23, 33, 43, 53]
+    assert circle.free_from(0, 1) is None
