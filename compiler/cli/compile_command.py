@@ -129,6 +129,7 @@ def render(figures: Report) -> str:
         ("constants", f"{figures.constant_bytes} bytes"),
         ("local memory", f"{figures.local_bytes} bytes in the fullest core"),
         *_phases(figures.phases),
+        *_lags(figures.lags),
         *_spilled(figures.spilled_bytes),
         *_reload(figures.reload),
     )
@@ -163,6 +164,12 @@ def _phases(count: int) -> Iterator[tuple[str, str]]:
             f"{count}, each for another input at a time: the global memory is quick enough to hand "
             "on what they make",
         )
+
+
+def _lags(count: int) -> Iterator[tuple[str, str]]:
+    """That cores work on several inputs at a time; nothing where on one."""
+    if count:
+        yield "inputs", f"overlap: a core works on up to {count + 1} at a time"
 
 
 def _spilled(size: int) -> Iterator[tuple[str, str]]:

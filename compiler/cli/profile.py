@@ -101,6 +101,7 @@ def _cores(profile: Profile) -> str:
 def _totals(profile: Profile) -> list[tuple[str, str]]:
     pairs = [
         *_phases(profile.phases),
+        *_lags(profile.lags),
         ("latency", f"{profile.latency_us:.2f} us ({profile.latency_cycles} cycles) for one input"),
         ("critical path", _shares(profile.critical_path, profile.latency_cycles)),
         (
@@ -127,6 +128,11 @@ def _phases(count: int) -> Iterator[tuple[str, str]]:
             f"{count}: as many inputs are on their way, each passes one phase in an interval; "
             "layers begin and end within theirs",
         )
+
+
+def _lags(count: int) -> Iterator[tuple[str, str]]:
+    if count:
+        yield "inputs", f"overlap: a core works on up to {count + 1} at a time"
 
 
 def _ratios(profile: Profile, bounds: ScheduleBounds | None) -> list[tuple[str, str]]:

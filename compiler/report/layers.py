@@ -39,7 +39,7 @@ class Report:
     """All layers, and the totals of the chip; `bounds` where rows stream.
 
     `spilled_bytes` are those of results that wait in global memory for one input; with several
-    `phases` as many inputs are there at a time.
+    `phases` as many inputs are there at a time. A core works on inputs of up to `lags` rounds ago.
     """
 
     target: str
@@ -56,6 +56,7 @@ class Report:
     reload: Reload
     spilled_bytes: int
     phases: int
+    lags: int
     notes: tuple[str, ...]
     bounds: ScheduleBounds | None
 
@@ -80,6 +81,7 @@ def report(compilation: Compilation) -> Report:
         reload=reload_of(compilation.tiled),
         spilled_bytes=_spilled(compilation.schedule.graph),
         phases=program.phases,
+        lags=program.lags,
         notes=compilation.notes,
         bounds=compilation.bounds,
     )

@@ -35,9 +35,9 @@ class Profile:
 
     With several `phases` inputs pass one phase a round: the simulated inputs are rounds in which
     every phase works, the latency is that of as many rounds as the first, and layers begin and end
-    in their round. With lags as many more inputs follow as the greatest lag, so that all operations
-    take part in every round in which one of the `inputs` ends; `resources`, `cores` and
-    `total_cycles` are over these as well.
+    in their round. With `lags` as many more inputs follow, so that all operations take part in
+    every round in which one of the `inputs` ends; `resources`, `cores` and `total_cycles` are over
+    these as well.
 
     `layers` come in the order in which they end, for the first input. `latency_cycles` is the
     end of the first input while others follow it, `interval_cycles` the time between the ends of
@@ -54,6 +54,7 @@ class Profile:
     target: str
     inputs: int
     phases: int
+    lags: int
     layers: tuple[LayerCost, ...]
     setup: SetupCost
     latency_cycles: int
@@ -120,6 +121,7 @@ def profile_of(program: Program, simulation: Simulation) -> Profile:
         target=target.name,
         inputs=inputs,
         phases=program.phases,
+        lags=program.lags,
         layers=tuple(tally.cost(name, target) for name, tally in found.items()),
         setup=_setup(program, simulation),
         latency_cycles=latency,

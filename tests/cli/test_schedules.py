@@ -86,3 +86,18 @@ def test_table_of_a_network_that_fits_says_nothing_of_stages(tmp_path: Path) -> 
                   "-o", tmp_path / "m.imc")  # fmt: skip
     assert "stages" not in result.stdout
     assert "wait there" not in result.stdout
+
+
+def test_table_and_profile_say_that_inputs_overlap(tmp_path: Path) -> None:
+    program = tmp_path / "m.imc"
+    command: list[str | Path] = ["compile", MODELS / "fmnist_resnet8.onnx", "--target", "isaac"]
+    command += ["--set", "chip.mesh_rows=2", "--set", "chip.mesh_cols=2"]
+    command += ["--schedule", "throughput", "-o", program]
+    lines = {line[:16].strip(): line[16:] for line in imcc(*command).stdout.splitlines()}
+    lags = json.loads(imcc(*command, "--json").stdout)["lags"]
+    assert lags > 0
+    assert lines["inputs"] == f"overlap: a core works on up to {lags + 1} at a time"
+    assert lines["inputs"] in imcc("profile", program).stdout
+    profile = json.loads(imcc("profile", program, "--json").stdout)
+    assert profile["lags"] == lags
+    assert profile["latency_cycles"] > profile["interval_cycles"]
