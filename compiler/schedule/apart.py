@@ -2,7 +2,7 @@
 
 Instructions for inputs that overlap are put in order before memory is shared out, since what shares
 memory cannot pass each other; then everything moves to where there is room for it
-(`backend.ordering.relocate`).
+(`backend.ordering.share_out`).
 """
 
 from __future__ import annotations

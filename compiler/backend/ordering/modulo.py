@@ -1,9 +1,11 @@
 """Modulo scheduling: when each job begins if an input begins every `period` cycles.
 
 Every job is put at the first time at which all it waits for has ended and all it holds is free, the
-resources of the chip counted modulo the period (Rau, "Iterative modulo scheduling", 1994, here
-without iteration: a longer period is tried instead). Jobs come in the order in which a play of one
-input begins them. What an input has in a place of memory must be over when the next input needs it.
+resources of the chip counted modulo the period (after Rau, "Iterative modulo scheduling", 1994).
+Products come one after the other, so that when the first row of one is placed it is known when the
+others are ready, and it begins late enough for all to fit a period. What an input has in a place of
+memory must be over when the next input needs it: jobs for which it is not begin later, and all is
+scheduled again.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ class Modulo:
         self._order = self._in_order()
 
     def begins(self, period: int) -> list[Times] | None:
-        """When each job begins and how many were scheduled before; None if there is no room."""
+        """The times of all jobs; None if they do not come out for this period."""
         later: dict[int, int] = {}
         for _ in range(_ATTEMPTS):
             attempt = _Attempt(self._needs, period, self._then, self._before, self._rows)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from imcc.isa import Operation, Origin, Program, Target
 from imcc.isa.instructions import Lag, Load
 
-from ...schedule.apart import OwnPlace
+from ...schedule import Places
 from ..probe import ValueProbe
 from .fills import fills_cut_at
 from .items import CoreItems, items_by_core
@@ -28,8 +28,6 @@ from .writer import Writer, nodes_by_core
 _PERIODS = (1.01, 1.04, 1.08, 1.15, 1.25, 1.4, 1.6)
 # Periods for which memory may be too small: a longer one hardly needs less.
 _CROWDED = 2
-
-Places = Mapping[int, Sequence[OwnPlace]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +101,7 @@ class _Stays:
     def __call__(self, operation: Operation) -> bool:
         if not isinstance(operation.instruction, Load):
             return False
-        return operation.streams["dst"].extent[0] in self._constant[operation.core]
+        return operation.streams["dst"].extent[0] in self._constant.get(operation.core, ())
 
 
 def _labels(program: Program, found: Sequence[Job]) -> list[tuple[str, ...] | None]:
