@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -146,6 +146,13 @@ class _Maker:
         if whole:
             touched[Role.WRITE if cost.unit is Unit.SYNC else Role.READ].append(_ALL)
         return Item(operation, cost, tuple(touched[Role.READ]), tuple(touched[Role.WRITE]))
+
+
+def local_ranges(item: Item) -> Iterator[Range]:
+    """The bytes of its core's memory that an item reads or writes."""
+    for low, high in (*item.reads, *item.writes):
+        if low < _GLOBAL:
+            yield low, high
 
 
 @cache

@@ -11,13 +11,12 @@ from imcc.isa import Target
 from imcc.isa.cost import Mesh, OperationCost, Unit
 
 from ...schedule.apart import OwnPlace
-from .items import Item
+from .items import Item, local_ranges
 from .jobs import Job, exchanged
 
 Resource = tuple[int, ...]
 _PORT, _TRANSFERS, _ARRAYS = len(Unit), len(Unit) + 1, len(Unit) + 2
 _MEMORY = (-1, 0)
-_LOCAL = 1 << 48  # what lies below are bytes of a core's memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +166,7 @@ class _Places:
 
     def touched(self, core: int, item: Item) -> Iterator[int]:
         """The places that an item reads or writes."""
-        for low, high in (*item.reads, *item.writes):
-            if low < _LOCAL:
-                starts, constant = self._starts[core], self._constant[core]
-                begin, end = bisect_right(starts, low) - 1, bisect_left(starts, high)
-                yield from (self._first[core] + n for n in range(begin, end) if not constant[n])
+        for low, high in local_ranges(item):
+            starts, constant = self._starts[core], self._constant[core]
+            begin, end = bisect_right(starts, low) - 1, bisect_left(starts, high)
+            yield from (self._first[core] + n for n in range(begin, end) if not constant[n])

@@ -6,7 +6,7 @@ the next input needs it a period later. Blocks of places, the largest first, lie
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,9 +17,7 @@ from imcc.isa import Operation, Space, StreamState
 
 from ...schedule.allocate import aligned
 from ...schedule.apart import OwnPlace
-from .items import CoreItems
-
-_LOCAL = 1 << 48  # what lies below are bytes of a core's memory
+from .items import CoreItems, local_ranges
 
 Integers = NDArray[np.int64]
 
@@ -96,15 +94,11 @@ def _uses(
     """When an input uses each place first and last; -1 for what it does not use."""
     first = np.full(len(starts), np.iinfo(np.int64).max)
     last = np.full(len(starts), -1)
-    bounds = np.array(starts, np.int64)
     for turn in turns:
-        item = items.items[turn.index]
-        for low, high in (*item.reads, *item.writes):
-            if low < _LOCAL:
-                begin = bisect_right(starts, low) - 1
-                end = int(np.searchsorted(bounds, high, side="left"))
-                np.minimum(first[begin:end], turn.begin, out=first[begin:end])
-                np.maximum(last[begin:end], max(turn.end, turn.begin + 1), out=last[begin:end])
+        for low, high in local_ranges(items.items[turn.index]):
+            begin, end = bisect_right(starts, low) - 1, bisect_left(starts, high)
+            np.minimum(first[begin:end], turn.begin, out=first[begin:end])
+            np.maximum(last[begin:end], max(turn.end, turn.begin + 1), out=last[begin:end])
     return first, last
 
 
