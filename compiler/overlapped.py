@@ -17,7 +17,7 @@ from .mapping import TiledGraph, TileOptions
 from .options import Facts, write_facts
 from .schedule import Schedule, map_overlapped, on_mesh, schedule_apart
 
-# Instructions of programs for which it is tried: that takes about three times as long as they do.
+# Instructions of programs for which it is tried: that takes three to eight times as long.
 _LONGEST = 40_000
 # By how much longer rounds are than their schedule, which counts no wait of a core in order.
 _DRIFT = 1.15

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from math import gcd
 
 
 class Circle:
@@ -101,8 +100,3 @@ class Circle:
         else:
             starts.insert(index, begin)
             ends.insert(index, end)
-
-
-def grain_of(lengths: frozenset[int]) -> int:
-    """The grain of runs of these lengths."""
-    return gcd(*lengths)

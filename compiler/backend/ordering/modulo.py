@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from heapq import heappop, heappush
 from typing import NamedTuple
 
-from .circle import Circle, grain_of
+from .circle import Circle
 from .jobs import Job
 from .needs import Need, Needs
 
@@ -145,10 +145,7 @@ class _Attempt:
         self._ready = [0] * len(then)
         self._begins: list[Times | None] = [None] * len(then)
         self._count = 0
-        self._circles = [
-            Circle(period, grain_of(needs.grains[n]) if n in needs.grains else 0)
-            for n in range(needs.count)
-        ]
+        self._circles = [Circle(period, needs.grains.get(n, 0)) for n in range(needs.count)]
         self._first: dict[int, tuple[int, int]] = {}  # of each place, and by which job
         self._last: dict[int, int] = {}
         self._later: Mapping[int, int] = {}

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import gcd
 
 from imcc.isa import Target
 from imcc.isa.cost import Mesh, OperationCost, Unit
@@ -44,10 +45,8 @@ class Needs:
         self._mesh = Mesh(target.chip)
         self._groups = _Groups(jobs)
         self._places = _Places(places)
-        lengths: dict[int, set[int]] = defaultdict(set)
-        self._lengths = lengths
+        self.grains: dict[int, int] = {}
         self.each = tuple(map(self._need, jobs))
-        self.grains = {number: frozenset(found) for number, found in lengths.items()}
         self.count = len(self._numbers)
 
     @property
@@ -102,7 +101,7 @@ class Needs:
     ) -> None:
         for group in self._groups.of(core, cost.arrays) if cost.arrays else ():
             number = self._number((core, _ARRAYS, group))
-            self._lengths[number].add(cycles)
+            self.grains[number] = gcd(self.grains.get(number, 0), cycles)
             held[number] = cycles
         if not cost.arrays:
             held[self._number((core, cost.unit, 0))] = cycles

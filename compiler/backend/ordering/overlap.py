@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from imcc.isa import Operation, Origin, Program, Target
+from imcc.isa import Operation, Program, Target
 from imcc.isa.instructions import Lag, Load
 
 from ...schedule import Places
@@ -22,7 +22,7 @@ from .modulo import Modulo, Times
 from .needs import Needs
 from .play import Play
 from .share_out import Moved, Turn, share_out
-from .writer import Writer, nodes_by_core
+from .writer import Writer, moved_probes, nodes_by_core, rewritten
 
 # Periods to try, in times for which the busiest resource works.
 _PERIODS = (1.01, 1.04, 1.08, 1.15, 1.25, 1.4, 1.6)
@@ -151,24 +151,12 @@ def _written(
         core: _write(Writer(nodes.get(core, {}), moved[core].operation), items, turns.get(core, ()))
         for core, items in cores.items()
     }
-    origins: list[Origin] = []
-    for core, writer in writers.items():
-        origins += writer.origins(core)
-    made = replace(
-        program,
-        cores={core: writer.finish() for core, writer in writers.items()},
-        origins=tuple(origins),
-    )
-    pcs = {
-        probe: writers[core].looks[item]
-        for core, items in cores.items()
-        for item, probe in items.probes.items()
-    }
     found = tuple(
-        replace(probe, pc=pcs[index], stream=moved[probe.core].stream(probe.stream))
-        for index, probe in enumerate(probes)
+        replace(probe, stream=moved[probe.core].stream(probe.stream))
+        for probe in moved_probes(probes, cores, writers)
     )
-    return Overlap(made, found, period, {core: one.peak for core, one in moved.items()})
+    peaks = {core: one.peak for core, one in moved.items()}
+    return Overlap(rewritten(program, writers), found, period, peaks)
 
 
 def _write(writer: Writer, items: CoreItems, turns: Sequence[Turn]) -> Writer:

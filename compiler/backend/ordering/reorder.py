@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 
 from imcc.isa import Program
 
@@ -12,7 +11,7 @@ from .items import CoreItems, is_barrier, items_by_core
 from .jobs import jobs
 from .play import Play, Played
 from .steady import Aim, best_play
-from .writer import Writer, nodes_by_core
+from .writer import Writer, moved_probes, nodes_by_core, rewritten
 
 _PLAYS = 6
 _PLAYS_TO_COMPARE = 2
@@ -35,12 +34,7 @@ def order_instructions(
         core: Writer(nodes.get(core, {})).write(found, order.get(core, []))
         for core, found in cores.items()
     }
-    ordered = replace(
-        program,
-        cores={core: writer.finish() for core, writer in written.items()},
-        origins=tuple(o for core, writer in written.items() for o in writer.origins(core)),
-    )
-    return ordered, tuple(_moved(probes, cores, written))
+    return rewritten(program, written), tuple(moved_probes(probes, cores, written))
 
 
 def played_cycles(program: Program, aim: Aim = Aim.ONE_INPUT) -> int:
@@ -55,16 +49,3 @@ def _played(program: Program, cores: Mapping[int, CoreItems], aim: Aim, plays: i
     items = [item for found in cores.values() for item in found.items]
     meet = program.phases > 1 or any(map(is_barrier, items))
     return best_play(play, len(items), aim, 1 if meet else plays)
-
-
-def _moved(
-    probes: Sequence[ValueProbe], cores: Mapping[int, CoreItems], written: Mapping[int, Writer]
-) -> Iterator[ValueProbe]:
-    """The probes, behind the instructions where their values are whole now."""
-    places = {
-        probe: written[core].looks[item]
-        for core, found in cores.items()
-        for item, probe in found.probes.items()
-    }
-    for index, probe in enumerate(probes):
-        yield replace(probe, pc=places[index])

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from imcc.isa import Instruction, Operation, Origin
+from imcc.isa import Instruction, Operation, Origin, Program
 from imcc.isa.instructions import Lag
 from imcc.isa.validation.operands import RULES
 
 from ..code import CoreCode
+from ..probe import ValueProbe
 from .items import CoreItems
 
 
@@ -96,6 +97,28 @@ class Writer:
         code.emit(self._made(type(instruction), *fields))
         self._marks.append((start, code.position, self.nodes.get(operation.pc, ())))
         return code.position - 1
+
+
+def rewritten(program: Program, writers: Mapping[int, Writer]) -> Program:
+    """The program with the code of all cores as it was written again."""
+    return replace(
+        program,
+        cores={core: writer.finish() for core, writer in writers.items()},
+        origins=tuple(o for core, writer in writers.items() for o in writer.origins(core)),
+    )
+
+
+def moved_probes(
+    probes: Sequence[ValueProbe], cores: Mapping[int, CoreItems], written: Mapping[int, Writer]
+) -> Iterator[ValueProbe]:
+    """The probes, behind the instructions where their values are whole now."""
+    places = {
+        probe: written[core].looks[item]
+        for core, found in cores.items()
+        for item, probe in found.probes.items()
+    }
+    for index, probe in enumerate(probes):
+        yield replace(probe, pc=places[index])
 
 
 def nodes_by_core(origins: Sequence[Origin]) -> dict[int, dict[int, tuple[str, ...]]]:

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from numpy.typing import NDArray
 
-from imcc.compiler.backend.ordering.circle import Circle, grain_of
+from imcc.compiler.backend.ordering.circle import Circle
 
 PERIOD = 60
 Taken = NDArray[np.bool_]
@@ -53,7 +53,7 @@ def test_pieces_fill_the_first_free_cycles(
 
 def test_runs_of_one_grain_leave_no_gaps() -> None:
     """Six runs of ten cycles fill sixty, whenever they come."""
-    circle = Circle(PERIOD, grain_of(frozenset([10, 20])))
+    circle = Circle(PERIOD, 10)
     begins = []
     for time in (3, 17, 34, 41, 58, 60):
         begin = circle.free_from(time, 10)
