@@ -25,7 +25,7 @@ from .ir.batch import batched_inputs
 from .mapping import AdcPolicy, KernelUnfolding, TiledGraph, TileOptions
 from .mapping.bound_notes import ScheduleBounds, with_bounds
 from .options import CompileOptions, Facts, read_facts, write_facts
-from .overlapped import may_overlap, overlapped
+from .overlapped import Overlapped, may_overlap, overlapped
 from .passes import Instrument, PassContext, Pipeline, stage
 from .quantize.state import holds_codes
 from .schedule import Schedule, ScheduleMode, map_for, on_mesh, schedule_bounds
@@ -224,15 +224,17 @@ def lower(
     watching = tuple(instruments)
     made = _emitted(quantized, target, facts, options.unfolding, watching)
     tiled, plan, program, probes = made.tiled, made.schedule, made.program, made.probes
-    if options.schedule is not ScheduleMode.LAYERS:
-        with stage("order", watching):
-            program, probes = order_instructions(program, probes, _AIMS[options.schedule])
+    other: Overlapped | None = None
     if options.schedule is ScheduleMode.THROUGHPUT and may_overlap(tiled, program):
         with stage("overlap", watching):
             tile_options = TileOptions(options.adc, unfolding=options.unfolding)
-            other = overlapped(quantized, target, tile_options, facts, program)
-        if other is not None:
-            tiled, plan, program, probes = other.tiled, other.schedule, other.program, other.probes
+            other = overlapped(quantized, target, tile_options, facts)
+    if options.schedule is not ScheduleMode.LAYERS and not (other and other.surely_faster):
+        with stage("order", watching):
+            program, probes = order_instructions(program, probes, _AIMS[options.schedule])
+        other = other if other and other.is_faster_than(program) else None
+    if other is not None:
+        tiled, plan, program, probes = other.tiled, other.schedule, other.program, other.probes
     bounds = schedule_bounds(tiled, program)
     program = with_bounds(program, bounds)
     return Compilation(

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from math import inf
 
+from imcc.isa.target import Target
+
+from .packing import Pieces, packed
 from .placer import Deal
-from .shares import Demands, Room, Share
+from .regions import Cutter
+from .shares import Demands, Room, Share, shares_from
 
 # Between beginnings on one core, of the time of an input.
 _APART = (0.15, 0.3, 0.6, inf)
@@ -22,6 +27,13 @@ _TIGHT = (1.0, 0.95, 0.9, 0.85, 0.8)
 # groups pack better, few large ones make shorter programs.
 _OVERLAPPED = (1.0, 0.98, 0.96, 0.94, 0.92, 0.9, 0.87, 0.84, 0.8)
 _GROUP = (0.01, 0.0, -0.003)
+# Of the time of an input, for how much of it a core works on one product beside its arrays there:
+# what is small packs better.
+_MOST_OF_CORE = (0.3, 0.6)
+# For how much of that time its port or vector unit can work, and by how much longer it is for each
+# group that a core is in: they send to each other.
+_FULL = 0.8
+_COMPANY = 0.04
 
 
 def deals(
@@ -55,23 +67,34 @@ def _large_first(demands: Demands, chip: Room) -> Iterator[Deal]:
         yield Deal(shares, {}, inf, demands.waits, tuple(order))
 
 
-def overlapped_deals(demands: Demands, chip: Room) -> Iterator[Deal]:
+def overlapped_deals(demands: Demands, cutters: Mapping[str, Cutter], target: Target) -> list[Deal]:
     """Deals in which all arrays of a core work side by side, on different inputs.
 
-    No array is shared, and it is of no account when layers begin.
+    No array is shared, and it is of no account when layers begin. Those that pack come, the best
+    first.
     """
-    held = {demand.name: demand.footprint for demand in demands.products}
-    rooms = [
-        replace(chip, part=part, tight=True, price=price)
-        for part in _OVERLAPPED
-        for price in _GROUP
-    ]
-    found = []
-    for shares in different(demands, rooms):
-        filled = {n: held[n].arrays * one.copies / held[n].cores for n, one in shares.items()}
-        order = sorted(shares, key=lambda name: (-filled[name], -shares[name].time))
-        found.append(Deal(shares, {}, inf, demands.waits, tuple(order), exclusive=True))
-    yield from sorted(found, key=lambda deal: deal.slowest)
+    chip = Room(target.chip.cores, target.core.arrays, tight=True)
+    tables = demands.tables(chip)
+    shares: list[Mapping[str, Share]] = []
+    for part, price, most in product(_OVERLAPPED, _GROUP, _MOST_OF_CORE):
+        room = replace(chip, part=part, price=price, most=most)
+        found = shares_from(tables, demands.products, room)
+        if found and found not in shares:
+            shares.append(found)
+    several = []
+    for one in shares:
+        packing = packed(Pieces.of(one, cutters, target), target)
+        if packing is not None:
+            several.append(Deal(one, {}, inf, demands.waits, packing=packing))
+    return sorted(several, key=lambda deal: _overlapped_interval(deal, chip))
+
+
+def _overlapped_interval(deal: Deal, chip: Room) -> float:
+    """The time from input to input that can be hoped for, with what many groups cost."""
+    assert deal.packing is not None
+    groups = sum(share.groups for share in deal.shares.values())
+    time = max(deal.slowest, deal.packing.busiest / _FULL)
+    return time * (1 + _COMPANY * groups / chip.cores)
 
 
 def interval(deal: Deal, longest: float, beside: bool) -> float:

@@ -17,6 +17,7 @@ from ..errors import UnsupportedError
 from ..ir.graph import Node
 from ..ir.ops.quantized import QConv, QMatMul
 from .options import TileOptions
+from .packing import Packing
 from .partition import ACCUMULATOR_LIMIT, Place
 from .place import CoreSpace
 from .plan import MatrixPlan, Shard
@@ -25,8 +26,6 @@ from .shares import Share
 
 # Of the time of an input, between beginnings on one core, while there are empty ones.
 _FAR = 0.1
-# What takes a smaller part of the arrays of a core finds room wherever it is.
-_SMALL = 4
 
 Fits = Callable[[int, tuple[Node, ...]], bool]
 
@@ -39,9 +38,9 @@ class Deal:
     begin at most `apart` of the time of an input one after the other, while there are other cores;
     `waits` is as for `Demands`. Products in `first` are placed before all else. `teams` has those
     that are placed together, by the first of them, whose load is that of all. A `level` deal places
-    each part on the core with least to do; its rows are made in runs so much `finer`. In an
-    `exclusive` one no array has anything of two products or copies. Without shares products fill
-    one core after the other.
+    each part on the core with least to do; its rows are made in runs so much `finer`. With a
+    `packing` pieces lie as that says, and no array has anything of two products or copies. Without
+    shares products fill one core after the other.
     """
 
     shares: Mapping[str, Share] = field(default_factory=dict)
@@ -52,7 +51,7 @@ class Deal:
     teams: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     level: bool = False
     finer: int = 1
-    exclusive: bool = False
+    packing: Packing | None = None
 
     @property
     def slowest(self) -> float:
@@ -104,7 +103,9 @@ class Placer:
         self._load = 0.0  # of the group that is placed
         self._slowest = deal.slowest
         self._level = deal.level
-        self._exclusive = deal.exclusive
+        self._exclusive = deal.packing is not None
+        packed = deal.packing.cores if deal.packing else {}
+        self._packed = {name: iter(cores) for name, cores in packed.items()}
         self._first = {name: index for index, name in enumerate(deal.first)}
         self._begins = 0.0  # when the node that is placed can begin
 
@@ -144,7 +145,7 @@ class Placer:
     @property
     def busiest(self) -> float:
         """The time of products on the core with most of it."""
-        return max([self._slowest if self._exclusive else 0.0, *self._loads.values()])
+        return max(self._loads.values(), default=0.0)
 
     @property
     def cores_filled(self) -> int:
@@ -257,6 +258,8 @@ class Placer:
         Beyond the last core of the chip cores are only counted, for the error message.
         """
         if self._shares:
+            if node.result.name in self._packed:
+                yield next(self._packed[node.result.name])
             yield from self._near(arrays, node)
             return
         yield self._last
@@ -279,25 +282,18 @@ class Placer:
             if used.get(core, 0) + arrays <= most and self._gap(core, node) <= self._apart
         ]
         kept = 2 * arrays <= most and cores - len(used) <= sum(self._whole_cores.values())
-        yield from sorted(
-            room, key=lambda c: (kept and c not in used, *self._distance(c, node, arrays))
-        )
+        yield from sorted(room, key=lambda c: (kept and c not in used, *self._distance(c, node)))
         yield max(cores, self._last + 1)
 
-    def _distance(self, core: int, node: Node, arrays: int) -> tuple[float, float, float, int]:
+    def _distance(self, core: int, node: Node) -> tuple[float, float, float, int]:
         """How little a core suits the node to be placed.
 
         First counts by how much it would be slower than the slowest product, as a core does one
         thing after the other; then how far its work lies apart, its load, and its number. In a
-        level deal only its load counts then, and whether it has some of the node. In an exclusive
-        one what is large goes where fewest arrays are left, what is small where there is least to
-        do.
+        level deal only its load counts then, and whether it has some of the node.
         """
         load = self._loads.get(core, 0.0)
         late = max(0.0, load + self._load - self._slowest)
-        if self._exclusive:
-            small = _SMALL * arrays <= self._target.core.arrays
-            return late, 0 if small else -self._used(core), load, core
         if self._level:
             return late, load, node in self._nodes.get(core, ()), core
         return late, self._gap(core, node), load, core

@@ -149,6 +149,13 @@ class Cutter:
         n1 = min(n0 + widest, made)
         return self._part(Span(c0, min(c0 + arrays * tallest, inputs), n0, n1, n1 - n0))
 
+    def port_time(self, part: Part) -> float:
+        """Nanoseconds in which what a part reads and adds up for a window passes a port."""
+        timing, span = self.target.timing, part.span
+        read = (span.c1 - span.c0) * self._taps() * timing.moved(1)
+        made = (span.n1 - span.n0) * timing.moved(_SUM)
+        return (read + made) / timing.local_bytes_per_cycle / timing.clock_mhz * 1000.0
+
     def _block(self) -> tuple[int, int]:
         """Matrix rows and outputs that an array has room for."""
         return logical_rows(self.target), max(1, self.target.array.cols // self.cells_per_weight())

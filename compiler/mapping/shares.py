@@ -70,8 +70,9 @@ class Share:
 class Footprint:
     """What holding a product once takes: arrays, on so many cores, and the time of a window.
 
-    `start_time` is the time that the starts of a window take on the busiest of the cores, and
-    `row_blocks` is in how many row blocks its weights must be cut, whatever the cores.
+    `start_time` is the time that the starts of a window take on the busiest of the cores,
+    `port_time` that of its inputs and sums at the port of local memory there, and `row_blocks` is
+    in how many row blocks its weights must be cut, whatever the cores.
     """
 
     arrays: int
@@ -79,6 +80,7 @@ class Footprint:
     window_time: float
     start_time: float = 0.0
     row_blocks: int = 1
+    port_time: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Room:
 
     A `tight` one counts arrays and times as they are, as if what shares cores always fitted. Each
     group of cores is counted with so many of a core more: a `price` for what it sends and receives.
+    No core works on one product for more than a part `most` of the time of the slowest.
     """
 
     cores: int
@@ -94,6 +97,7 @@ class Room:
     part: float = 1.0
     tight: bool = False
     price: float = 0.0
+    most: float = inf
 
     @property
     def total(self) -> int:
@@ -135,7 +139,8 @@ class Table:
             busy = np.where(busy + _COMPANY > _HALF, 1, busy + _COMPANY)
         cores = self.cores * busy
         taken: Floats = np.maximum(self.arrays / room.arrays, cores) + room.price * self.cores
-        return np.where(self.times <= time, taken, np.inf)
+        allowed = (self.times <= time) & (self.loads <= room.most * time)
+        return np.where(allowed, taken, np.inf)
 
     def pick(self, time: float, room: Room, like: Share | None = None) -> tuple[Share, float]:
         """The share that takes least, of those with as many strips as another, and what it takes.
@@ -217,7 +222,8 @@ class Demand:
 
     def _turns(self, strips: int, most: int) -> Ints:
         """Numbers of groups for each strip that leave every group `LEAST_ROUNDS` parts to make."""
-        turns = min(max(1, self.rows // (1 if self.apart else LEAST_ROUNDS)), most)
+        rounds = 1 if self.apart or self.overlap else LEAST_ROUNDS
+        turns = min(max(1, self.rows // rounds), most)
         return np.arange(1, (max(1, turns) if strips == 1 else turns) + 1)
 
     def _most_copies(self, strips: int, room: Room) -> int:
@@ -243,7 +249,10 @@ class Demand:
         starts = windows * held.start_time
         part: Floats = np.maximum(on_arrays, starts[:, None])
         work = ((self.work + self._edges(strips, turns, lengths)) / (runs * strips))[:, None]
-        part = np.maximum(part, work) if self.overlap else part + work
+        if self.overlap:
+            part = np.maximum(part, work + (windows * held.port_time)[:, None])
+        else:
+            part = part + work
         return (-(-runs // turns) + fill)[:, None] * part
 
     def _loads(self, strips: int, turns: Ints, copies: Ints) -> Floats:
@@ -253,7 +262,8 @@ class Demand:
         lengths = self._lengths(strips, turns)
         windows, runs = lengths * -(-self.windows // strips), -(-self.rows // lengths)
         work = (self.work + self._edges(strips, turns, lengths)) / (runs * strips)
-        loads = -(-runs // turns) * (windows * self.footprint.start_time + work)
+        each = self.footprint.start_time + self.footprint.port_time
+        loads = -(-runs // turns) * (windows * each + work)
         return np.broadcast_to(loads[:, None], (len(turns), len(copies)))
 
     def _edges(self, strips: int, turns: Ints, lengths: Ints) -> Floats:
@@ -306,11 +316,6 @@ class Demands:
     waits: Mapping[str, float] = field(default_factory=dict)
     teams: Teams = field(default_factory=Teams)
 
-    @property
-    def overlap(self) -> bool:
-        """Whether cores work on several inputs at a time."""
-        return any(demand.overlap for demand in self.products)
-
     def between(self, first: int, last: int) -> Demands:
         """Those of products [first, last)."""
         return replace(self, products=self.products[first:last])
@@ -319,13 +324,24 @@ class Demands:
         """The best shares, see `choose_shares`."""
         return choose_shares(self.products, room, self.fill)
 
+    def tables(self, room: Room) -> list[Table]:
+        """The shares that each product can have."""
+        return [demand.table(room, self.fill) for demand in self.products]
+
     def once(self) -> Mapping[str, Share]:
         """Each product on the chip once."""
         return {demand.name: Share() for demand in self.products}
 
 
 def choose_shares(demands: Sequence[Demand], room: Room, fill: int = 0) -> Mapping[str, Share]:
-    """The share of each product for the least time of the slowest.
+    """The share of each product for the least time of the slowest, see `shares_from`."""
+    return shares_from([demand.table(room, fill) for demand in demands], demands, room, fill)
+
+
+def shares_from(
+    tables: Sequence[Table], demands: Sequence[Demand], room: Room, fill: int = 0
+) -> Mapping[str, Share]:
+    """The share of each product, out of its table, for the least time of the slowest.
 
     A core does one thing after the other, so a group takes a part of it: of its arrays, or of the
     time of the slowest product, whichever is more. The least time is found for which all parts
@@ -337,7 +353,6 @@ def choose_shares(demands: Sequence[Demand], room: Room, fill: int = 0) -> Mappi
 
     Nothing where the room is too little for one replica of each.
     """
-    tables = [demand.table(room, fill) for demand in demands]
     time = least_time(tables, room, fill)
     if time is None:
         return {}

@@ -73,8 +73,13 @@ def tile_overlapped(
     """
     cutters = _cutters(graph, target, options)
     held = {name: footprint(cutter) for name, cutter in cutters.items()}
-    mapped = _at_once(graph, target, cutters, fits, options, sharing(graph, held))
-    return None if mapped is None else _tiled(graph, target, held, mapped)
+    for deal in overlapped_deals(sharing(graph, held), cutters, target):
+        placer = Placer(target, cutters, fits, TileOptions(), deal)
+        placer.add_all(graph.nodes)
+        if placer.has_room():
+            mapped = Mapped(placer.plans, placer.cores, placer.strips(), {}, placer.teams, 1)
+            return _tiled(graph, target, held, mapped)
+    return None
 
 
 def _tiled(
@@ -151,8 +156,7 @@ def _placed(
 ) -> Placed | None:
     """The placement of all products whose busiest core promises the shortest interval."""
     # All cores of a bus are equally near, and its chips have time rather than arrays to give out.
-    overlap = demands is not None and demands.overlap
-    beside = overlap or target.chip.network is Network.BUS
+    beside = target.chip.network is Network.BUS
     best: tuple[Placer, int] | None = None
     shortest = inf
     for deal in _deals(demands, cutters, target, beside):
@@ -179,9 +183,6 @@ def _deals(
 ) -> Iterator[Deal]:
     """Ways to deal out the whole chip, the last with nothing dealt."""
     chip = Room(target.chip.cores, target.core.arrays)
-    if demands is not None and demands.overlap:
-        yield from overlapped_deals(demands, chip)
-        return
     if demands is not None:
         choices = different(demands, (replace(chip, part=p) for p in _PARTS))
         others = () if demands.teams.members else tuple(crowded_deals(demands, cutters, target))
@@ -210,6 +211,7 @@ def footprint(cutter: Cutter) -> Footprint:
         window_time=time * shared,
         start_time=starts * cutter.target.timing.t_start_ns,
         row_blocks=sum(of_rows.values()),
+        port_time=max(map(cutter.port_time, parts)),
     )
 
 

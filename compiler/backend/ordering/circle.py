@@ -55,6 +55,63 @@ class Circle:
             time = free
         return None
 
+    def passed(self, time: int, cycles: int, whole: int, most: int) -> tuple[int, int] | None:
+        """The first begin from which so many free cycles go by within `most`, and when they have.
+
+        They take `whole` cycles of an operation at least, and it begins no earlier than it must to
+        use the first of them. None if there are not so many.
+        """
+        starts, ends, period = self._starts, self._ends, self._period
+        if not starts:
+            return (time, time + cycles) if cycles <= period else None
+        at = time % period
+        frame, index = time - at, bisect_right(starts, at)
+        free = frame + max(at, ends[index - 1] if index else ends[-1] - period)
+        for _ in range(len(starts) + 1):
+            if index == len(starts):
+                frame, index = frame + period, 0
+            if frame + starts[index] > free:
+                begin = max(time, free + cycles - whole)
+                end = self._behind(free, cycles, frame, index)
+                if end is None:
+                    return None
+                if end - begin <= most:
+                    return begin, end
+            free = frame + ends[index]
+            index += 1
+        return None
+
+    def _behind(self, free: int, cycles: int, frame: int, index: int) -> int | None:
+        """When so many free cycles have gone by from a free time on, before the run of an index."""
+        starts, ends, period = self._starts, self._ends, self._period
+        for _ in range(len(starts) + 1):
+            if index == len(starts):
+                frame, index = frame + period, 0
+            gap = frame + starts[index] - free
+            if cycles <= gap:
+                return free + cycles
+            cycles -= gap
+            free = frame + ends[index]
+            index += 1
+        return None
+
+    def give_back(self, time: int, cycles: int) -> None:
+        """Leave cycles that were taken."""
+        begin = time % self._period
+        over = begin + cycles - self._period
+        if over > 0:
+            self._remove(0, over)
+        self._remove(begin, min(begin + cycles, self._period))
+
+    def _remove(self, begin: int, end: int) -> None:
+        """Cut a run out of the one that it is a part of."""
+        starts, ends = self._starts, self._ends
+        index = bisect_right(starts, begin) - 1
+        first, last = starts[index], ends[index]
+        parts = [(low, high) for low, high in ((first, begin), (end, last)) if low < high]
+        starts[index : index + 1] = [low for low, _ in parts]
+        ends[index : index + 1] = [high for _, high in parts]
+
     def _until_next(self, time: int) -> int:
         """Cycles until the next run, from a time that is free."""
         if not self._starts:

@@ -1,36 +1,26 @@
 """Modulo scheduling: when each job begins if an input begins every `period` cycles.
 
 Every job is put at the first time at which all it waits for has ended and all it holds is free, the
-resources of the chip counted modulo the period (after Rau, "Iterative modulo scheduling", 1994).
-Products come one after the other, so that when the first row of one is placed it is known when the
-others are ready, and it begins late enough for all to fit a period. What an input has in a place of
-memory must be over when the next input needs it: jobs for which it is not begin later, and all is
-scheduled again.
+resources of the chip counted modulo the period (`attempt`; after Rau, "Iterative modulo
+scheduling", 1994). Products come one after the other, so that when the first row of one is placed
+it is known when the others are ready, and it begins late enough for all to fit a period. What an
+input has in a place of memory must be over when the next input needs it: jobs for which it is not
+begin later, and all is scheduled again. So it is with a job that finds no room behind all others:
+it gets it before them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
-from typing import NamedTuple
 
-from .circle import Circle
+from .attempt import Attempt, Booking, Times
 from .jobs import Job
-from .needs import Need, Needs
+from .needs import Needs
 
-# Of a period, that arrays shall have between the last row of an input and the first of the next.
-_SPARE = 0.02
-# Times that all is scheduled again because a job has begun too early.
-_ATTEMPTS = 10
-
-
-class Times(NamedTuple):
-    """When a job begins and ends, and how many were scheduled before it."""
-
-    begin: int
-    end: int
-    number: int
+# Times that all is scheduled again because a job has begun too early, or found no room.
+_ATTEMPTS = 12
 
 
 class Modulo:
@@ -43,6 +33,8 @@ class Modulo:
         self._rows = _rows(jobs, labels, needs)
         index = {id(job): number for number, job in enumerate(jobs)}
         self._then = [[index[id(other)] for other in job.then] for job in jobs]
+        self._on_arrays = [any(r in needs.grains for r, _ in need.held) for need in needs.each]
+        self._prepares = self._that_prepare()
         self._lazy = self._that_can_wait()
         self._before: dict[int, list[int]] = defaultdict(list)
         for number in sorted(self._lazy):
@@ -53,191 +45,111 @@ class Modulo:
     def begins(self, period: int) -> list[Times] | None:
         """The times of all jobs; None if they do not come out for this period."""
         later: dict[int, int] = {}
+        booked: dict[int, Booking] = {}
         for _ in range(_ATTEMPTS):
-            attempt = _Attempt(self._needs, period, self._then, self._before, self._rows)
-            found = attempt.run(self._order, later)
-            if found is None or not attempt.early:
+            attempt = Attempt(self._needs, period, self._then, self._before, self._rows)
+            found = attempt.run(self._order, later, booked)
+            if found is not None and not attempt.early:
                 return found
-            later.update(attempt.early)
+            if attempt.stuck is not None:
+                number, booking = attempt.stuck
+                if number in booked:
+                    return None
+                booked[number] = booking
+            for number, time in attempt.early.items():
+                later[number] = max(time, later.get(number, 0))
         return None
+
+    def _in_dependence(self) -> Iterator[int]:
+        """All jobs, each behind what it waits for."""
+        left = [job.waits for job in self._jobs]
+        open_ = [number for number, job in enumerate(self._jobs) if not job.waits]
+        while open_:
+            number = open_.pop()
+            yield number
+            for other in self._then[number]:
+                left[other] -= 1
+                if not left[other]:
+                    open_.append(other)
+
+    def _that_prepare(self) -> list[bool]:
+        """Which jobs wait for nothing that arrays do for the same label, or a later one."""
+        ranks = [0] * len(self._jobs)
+        for number in self._in_dependence():
+            mine = max(ranks[number], self._rank[number] if self._on_arrays[number] else 0)
+            for other in self._then[number]:
+                ranks[other] = max(ranks[other], mine)
+        return [rank < own for rank, own in zip(ranks, self._rank, strict=True)]
 
     def _that_can_wait(self) -> set[int]:
         """Jobs that make something of nothing: they fill, or load what nobody writes.
 
         They are left until something needs them, or they would hold memory from the beginning.
         """
-        left = [job.waits for job in self._jobs]
-        open_ = [number for number, job in enumerate(self._jobs) if not job.waits]
-        found = set()
-        while open_:
-            number = open_.pop()
-            if not _makes_of_nothing(self._jobs[number]):
-                continue
-            found.add(number)
-            for other in self._then[number]:
-                left[other] -= 1
-                if not left[other]:
-                    open_.append(other)
-        return found
+        stays = [not _makes_of_nothing(job) for job in self._jobs]
+        for number in self._in_dependence():
+            if stays[number]:
+                for other in self._then[number]:
+                    stays[other] = True
+        return {number for number, one in enumerate(stays) if not one}
 
     def _in_order(self) -> list[int]:
         """All other jobs, each behind what it waits for."""
         left = [job.waits for job in self._jobs]
-        ready: list[tuple[int, int, int]] = []
+        ready: list[tuple[int, bool, int, int]] = []
         found: list[int] = []
         for number in sorted(self._lazy):
             self._release(number, left, ready)
         for number, job in enumerate(self._jobs):
             if not job.waits and number not in self._lazy:
-                heappush(ready, (self._rank[number], job.begun, number))
+                heappush(ready, self._turn(number))
         while ready:
             *_, number = heappop(ready)
             found.append(number)
             self._release(number, left, ready)
         return found
 
-    def _release(self, number: int, left: list[int], ready: list[tuple[int, int, int]]) -> None:
+    def _release(
+        self, number: int, left: list[int], ready: list[tuple[int, bool, int, int]]
+    ) -> None:
         for other in self._then[number]:
             left[other] -= 1
             if not left[other] and other not in self._lazy:
-                heappush(ready, (self._rank[other], self._jobs[other].begun, other))
+                heappush(ready, self._turn(other))
+
+    def _turn(self, number: int) -> tuple[int, bool, int, int]:
+        """Earlier labels come first, of one what prepares its products, then as in the play."""
+        prepares = self._prepares[number] and not self._on_arrays[number]
+        return self._rank[number], not prepares, self._jobs[number].begun, number
 
 
 def _ranks(jobs: Sequence[Job], labels: Sequence[object]) -> list[int]:
-    """Jobs of one label together, those first of which one begins first; what has none at once."""
+    """Jobs of one label together, those first of which one begins first; what has none at once.
+
+    What can begin at any time tells nothing of a label.
+    """
     first: dict[object, int] = {}
     for job, label in zip(jobs, labels, strict=True):
-        if label is not None:
+        if label is not None and not _makes_of_nothing(job):
             first[label] = min(first.get(label, job.begun), job.begun)
     order = {label: rank for rank, label in enumerate(sorted(first, key=lambda one: first[one]), 1)}
     return [order.get(label, 0) for label in labels]
 
 
-def _rows(jobs: Sequence[Job], labels: Sequence[object], needs: Needs) -> dict[int, list[int]]:
-    """For the first job of a label on some arrays all of them, in the order of the play."""
+def _rows(
+    jobs: Sequence[Job], labels: Sequence[object], needs: Needs
+) -> dict[int, list[tuple[int, list[int]]]]:
+    """For the first job of a label on some arrays, in the play: the arrays, and all their jobs."""
     several: dict[tuple[int, object], list[int]] = defaultdict(list)
     for number in sorted(range(len(jobs)), key=lambda number: jobs[number].begun):
         for resource, _ in needs.each[number].held:
             if resource in needs.grains:
                 several[resource, labels[number]].append(number)
-    return {found[0]: found for found in several.values() if len(found) > 1}
+    found: dict[int, list[tuple[int, list[int]]]] = defaultdict(list)
+    for (resource, _), rows in several.items():
+        found[rows[0]].append((resource, rows))
+    return found
 
 
 def _makes_of_nothing(job: Job) -> bool:
     return len(job.items) <= 1 and not any(item.reads for item in job.items)
-
-
-class _Attempt:
-    """One try to schedule all jobs for a period."""
-
-    def __init__(
-        self,
-        needs: Needs,
-        period: int,
-        then: Sequence[Sequence[int]],
-        before: Mapping[int, Sequence[int]],
-        rows: Mapping[int, Sequence[int]],
-    ) -> None:
-        """`before` has what can wait until a job needs it, `rows` those on the arrays of a job."""
-        self._each, self._period = needs.each, period
-        self._rows = rows
-        self._then, self._before = then, before
-        self._ready = [0] * len(then)
-        self._begins: list[Times | None] = [None] * len(then)
-        self._count = 0
-        self._circles = [Circle(period, needs.grains.get(n, 0)) for n in range(needs.count)]
-        self._first: dict[int, tuple[int, int]] = {}  # of each place, and by which job
-        self._last: dict[int, int] = {}
-        self._later: Mapping[int, int] = {}
-        self._at = 0  # the job for whose sake others are scheduled
-        self.early: dict[int, int] = {}
-
-    def run(self, order: Sequence[int], later: Mapping[int, int]) -> list[Times] | None:
-        """When each job begins, some `later` than they can; None as soon as one finds no room.
-
-        If any are `early`, this is not good yet; it says when they should begin.
-        """
-        self._later = later
-        for number in order:
-            self._at = number
-            if not self._schedule(number, self._ready[number]):
-                return None
-        return [times or Times(0, 0, 0) for times in self._begins]
-
-    def _schedule(self, number: int, time: int) -> bool:
-        """Let a job begin at a time, or as soon as it can; what it needs comes before."""
-        time = max(self._ready[number], time, self._later.get(number, 0))
-        time = max(time, self._not_to_starve(number))
-        for lazy in self._before.get(number, ()):
-            if self._begins[lazy] is None:
-                late = max(0, time - self._each[lazy].cycles)
-                if not self._schedule(lazy, late):
-                    return False
-        put = self._put(number, max(self._ready[number], time))
-        if put is None:
-            return False
-        begin, end = put
-        self._begins[number] = Times(begin, end, self._count)
-        self._count += 1
-        ready = self._ready
-        for other in self._then[number]:
-            if ready[other] < end:
-                ready[other] = end
-        return True
-
-    def _not_to_starve(self, number: int) -> int:
-        """When the first row on some arrays must begin at least, for the last to fit the period."""
-        left, begin = int(_SPARE * self._period), 0
-        for row in reversed(self._rows.get(number, ())):
-            left += self._each[row].cycles
-            begin = max(begin, self._ready[row] + left - self._period)
-        return begin
-
-    def _put(self, number: int, time: int) -> tuple[int, int] | None:
-        """Let a job begin as soon as it may; returns when it begins and ends, or None."""
-        need = self._each[number]
-        begin = self._room(need, time)
-        if begin is None:
-            return None
-        for resource, cycles in need.held:
-            self._circles[resource].take(begin, cycles)
-        end = begin + need.cycles
-        for resource, cycles in need.beside:
-            if self._circles[resource].fill(begin, cycles) is None:
-                return None
-        for resource, cycles in need.passing:
-            passed = self._circles[resource].fill(begin, cycles)
-            if passed is None:
-                return None
-            end = max(end, passed)
-        self._use_places(need, begin, end)
-        return begin, end
-
-    def _room(self, need: Need, time: int) -> int | None:
-        """The first time at which all that a job holds is free."""
-        held = need.held
-        agreed, turn = 0, 0
-        limit = time + 4 * self._period
-        while agreed < len(held):
-            number, cycles = held[turn]
-            found = self._circles[number].free_from(time, cycles)
-            if found is None or found > limit:
-                return None
-            agreed = agreed + 1 if found == time else 1
-            time, turn = found, (turn + 1) % len(held)
-        return time
-
-    def _use_places(self, need: Need, begin: int, end: int) -> None:
-        """Note who is the first of an input with a place, and is early if others are late with it.
-
-        What an input has in a place must be over when the next one begins with it.
-        """
-        first, last, period = self._first, self._last, self._period
-        for place in need.places:
-            early, by = first.get(place, (begin, self._at))
-            if begin <= early:
-                early, by = first[place] = begin, self._at
-            late = last[place] = max(last.get(place, end), end)
-            if late - early >= period:
-                time = late - period + int(_SPARE * period)
-                self.early[by] = max(time, self.early.get(by, 0))

@@ -24,8 +24,8 @@ _MEMORY = (-1, 0)
 class Need:
     """What a job holds: resources by number with their cycles, and places of memory by number.
 
-    It works for `cycles`. Bytes that `pass` a port may do so at any time while it works, or make it
-    longer; those `beside` it pass first, and all else waits for them.
+    It works for `cycles`. Bytes that are `passing` a port may do so at any time while it works, or
+    make it longer; those `beside` it pass first, and all else waits for them.
     """
 
     cycles: int
@@ -33,6 +33,7 @@ class Need:
     passing: tuple[tuple[int, int], ...]
     beside: tuple[tuple[int, int], ...]
     places: tuple[int, ...]
+    on_arrays: bool = False
 
 
 class Needs:
@@ -48,6 +49,7 @@ class Needs:
         self.grains: dict[int, int] = {}
         self.each = tuple(map(self._need, jobs))
         self.count = len(self._numbers)
+        self.delays = self._all_delays()
 
     @property
     def busiest(self) -> int:
@@ -57,6 +59,22 @@ class Needs:
             for number, cycles in (*need.held, *need.passing, *need.beside):
                 held[number] += cycles
         return max(held.values(), default=0)
+
+    def _all_delays(self) -> tuple[int, ...]:
+        """By how many cycles each job may end later than it should.
+
+        A product that begins just before it may have all its bytes pass the port first.
+        """
+        most: dict[int, int] = defaultdict(int)
+        for need in self.each:
+            for port, cycles in need.passing if need.on_arrays else ():
+                most[port] = max(most[port], cycles)
+
+        def delay(need: Need) -> int:
+            ports = () if need.on_arrays else (*need.passing, *need.beside)
+            return max((most[port] for port, _ in ports), default=0)
+
+        return tuple(map(delay, self.each))
 
     def _need(self, job: Job) -> Need:
         costs = [
@@ -88,6 +106,7 @@ class Needs:
             tuple(passing.items()),
             tuple(beside.items()),
             tuple(sorted(touched)),
+            any(number in self.grains for number in held),
         )
 
     def _add(

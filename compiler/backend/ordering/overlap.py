@@ -15,10 +15,11 @@ from imcc.isa.instructions import Lag, Load
 
 from ...schedule import Places
 from ..probe import ValueProbe
+from .attempt import Times
 from .fills import fills_cut_at
 from .items import CoreItems, items_by_core
 from .jobs import Job, jobs
-from .modulo import Modulo, Times
+from .modulo import Modulo
 from .needs import Needs
 from .play import Play
 from .share_out import Moved, Turn, share_out
@@ -34,19 +35,21 @@ _CROWDED = 2
 class Overlap:
     """A program whose inputs overlap, one beginning every `period` cycles.
 
-    `peaks` are the bytes of local memory that each core needs.
+    The busiest resource works for `busiest` of them. `peaks` are the bytes of local memory that
+    each core needs.
     """
 
     program: Program
     probes: tuple[ValueProbe, ...]
     period: int
+    busiest: int
     peaks: Mapping[int, int]
 
 
 def overlap_inputs(
-    program: Program, probes: Sequence[ValueProbe], places: Places, most: float
+    program: Program, probes: Sequence[ValueProbe], places: Places
 ) -> Overlap | None:
-    """The program for inputs that overlap; None if none of `most` cycles a period is found.
+    """The program for inputs that overlap; None if none is found.
 
     `places` says what of the memory of each core is for one purpose only. Nothing shares memory.
     """
@@ -59,13 +62,14 @@ def overlap_inputs(
     crowded = 0
     for factor in _PERIODS:
         period = int(needs.busiest * factor)
-        times = modulo.begins(period) if period < most else None
+        times = modulo.begins(period)
         if times is None:
             continue
         turns = _turns(found, times, period)
         moved = _shared_out(program.target, cores, turns, places, period)
         if moved is not None:
-            return _written(program, probes, cores, turns, moved, period)
+            found_periods = (period, needs.busiest)
+            return _written(program, probes, cores, turns, moved, found_periods)
         crowded += 1
         if crowded == _CROWDED:
             break
@@ -144,7 +148,7 @@ def _written(
     cores: Mapping[int, CoreItems],
     turns: Mapping[int, Sequence[Turn]],
     moved: Mapping[int, Moved],
-    period: int,
+    periods: tuple[int, int],
 ) -> Overlap:
     nodes = nodes_by_core(program.origins)
     writers = {
@@ -156,7 +160,7 @@ def _written(
         for probe in moved_probes(probes, cores, writers)
     )
     peaks = {core: one.peak for core, one in moved.items()}
-    return Overlap(rewritten(program, writers), found, period, peaks)
+    return Overlap(rewritten(program, writers), found, *periods, peaks)
 
 
 def _write(writer: Writer, items: CoreItems, turns: Sequence[Turn]) -> Writer:

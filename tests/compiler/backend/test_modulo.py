@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from imcc.compiler.backend import emit_with_probes
+from imcc.compiler.backend.ordering.attempt import Times
 from imcc.compiler.backend.ordering.fills import fills_cut_at
 from imcc.compiler.backend.ordering.items import items_by_core
 from imcc.compiler.backend.ordering.jobs import Job, jobs
-from imcc.compiler.backend.ordering.modulo import Modulo, Times
+from imcc.compiler.backend.ordering.modulo import Modulo
 from imcc.compiler.backend.ordering.needs import Needs
 from imcc.compiler.backend.ordering.play import Play
 from imcc.compiler.cli.chip import load_chip
