@@ -73,7 +73,7 @@ def overlapped_deals(demands: Demands, cutters: Mapping[str, Cutter], target: Ta
     No array is shared, and it is of no account when layers begin. Those that pack come, the best
     first.
     """
-    chip = Room(target.chip.cores, target.core.arrays, tight=True)
+    chip = Room(target.chip.cores, target.core.arrays, tight=True, beside=True)
     tables = demands.tables(chip)
     shares: list[Mapping[str, Share]] = []
     for part, price, most in product(_OVERLAPPED, _GROUP, _MOST_OF_CORE):

@@ -89,7 +89,8 @@ class Room:
 
     A `tight` one counts arrays and times as they are, as if what shares cores always fitted. Each
     group of cores is counted with so many of a core more: a `price` for what it sends and receives.
-    No core works on one product for more than a part `most` of the time of the slowest.
+    No core works on one product for more than a part `most` of the time of the slowest. Where
+    arrays work `beside` all else, only they are given out.
     """
 
     cores: int
@@ -98,6 +99,7 @@ class Room:
     tight: bool = False
     price: float = 0.0
     most: float = inf
+    beside: bool = False
 
     @property
     def total(self) -> int:
@@ -134,7 +136,7 @@ class Table:
         Where a core is busy more than half of it, hardly anything else goes there; what shares a
         core with others wants more of it than its own time.
         """
-        busy = self.loads / time
+        busy = self.loads / time * (not room.beside)
         if not room.tight:
             busy = np.where(busy + _COMPANY > _HALF, 1, busy + _COMPANY)
         cores = self.cores * busy
@@ -160,10 +162,10 @@ class Demand:
     """What a product asks for: `rows` of `windows` windows each.
 
     `work` is the time of its work beside the arrays. `again` is the time in which rows, and
-    columns, come that a part reads beyond its own, if each part had one row and one column. With
+    columns, come that a part reads beyond its own, if each part had one row and one column, and
+    `each` what every part takes whatever its size. With
     `columns` the windows of a row can be cut in strips. Groups take turns with runs of rows, or
-    `apart` each makes one run; `finer` runs are as much shorter. If inputs `overlap`, arrays work
-    while all else is done for other parts, and a core is busy with all else only.
+    `apart` each makes one run; `finer` runs are as much shorter.
     """
 
     name: str
@@ -173,9 +175,9 @@ class Demand:
     work: float = 0.0
     columns: bool = False
     again: tuple[float, float] = (0.0, 0.0)
+    each: float = 0.0
     apart: bool = False
     finer: int = 1
-    overlap: bool = False
 
     def time(self, share: Share, fill: int = 0) -> float:
         """Time for all rows, the groups side by side, and for `fill` parts more."""
@@ -184,9 +186,8 @@ class Demand:
 
     def timed(self, share: Share) -> Share:
         """A share with the times of its cores."""
-        turns, copies = np.array([share.groups // share.strips]), np.array([share.copies])
-        time, load = self.time(share), float(self._loads(share.strips, turns, copies)[0, 0])
-        return replace(share, time=time, load=load, part=self.time(share, 1) - time)
+        time = self.time(share)
+        return replace(share, time=time, load=time, part=self.time(share, 1) - time)
 
     def edges(self, share: Share) -> float:
         """The time in which comes what several groups of a share read of each other."""
@@ -214,7 +215,7 @@ class Demand:
         copies = np.arange(1, self._most_copies(strips, room) + 1)
         groups = turns[:, None] * strips
         times = self._times(strips, turns, copies, fill)
-        loads = self._loads(strips, turns, copies)
+        loads = self._times(strips, turns, copies, 0)
         arrays = groups * self._held(copies, room)
         each = [one.ravel() for one in np.broadcast_arrays(groups, copies, strips)]
         cores = each[0] * self.footprint.cores
@@ -222,8 +223,7 @@ class Demand:
 
     def _turns(self, strips: int, most: int) -> Ints:
         """Numbers of groups for each strip that leave every group `LEAST_ROUNDS` parts to make."""
-        rounds = 1 if self.apart or self.overlap else LEAST_ROUNDS
-        turns = min(max(1, self.rows // rounds), most)
+        turns = min(max(1, self.rows // (1 if self.apart else LEAST_ROUNDS)), most)
         return np.arange(1, (max(1, turns) if strips == 1 else turns) + 1)
 
     def _most_copies(self, strips: int, room: Room) -> int:
@@ -249,22 +249,7 @@ class Demand:
         starts = windows * held.start_time
         part: Floats = np.maximum(on_arrays, starts[:, None])
         work = ((self.work + self._edges(strips, turns, lengths)) / (runs * strips))[:, None]
-        if self.overlap:
-            part = np.maximum(part, work + (windows * held.port_time)[:, None])
-        else:
-            part = part + work
-        return (-(-runs // turns) + fill)[:, None] * part
-
-    def _loads(self, strips: int, turns: Ints, copies: Ints) -> Floats:
-        """The time that each core works on it."""
-        if not self.overlap:
-            return self._times(strips, turns, copies, 0)
-        lengths = self._lengths(strips, turns)
-        windows, runs = lengths * -(-self.windows // strips), -(-self.rows // lengths)
-        work = (self.work + self._edges(strips, turns, lengths)) / (runs * strips)
-        each = self.footprint.start_time + self.footprint.port_time
-        loads = -(-runs // turns) * (windows * each + work)
-        return np.broadcast_to(loads[:, None], (len(turns), len(copies)))
+        return (-(-runs // turns) + fill)[:, None] * (part + work)
 
     def _edges(self, strips: int, turns: Ints, lengths: Ints) -> Floats:
         """The time in which comes what several groups read: they take turns, or have strips.

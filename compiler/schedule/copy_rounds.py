@@ -15,7 +15,6 @@ def rounds(node: Node, plans: Sequence[MatrixPlan], runs: Sequence[Span], strips
 
     In a round each copy takes a window, and a part begins a new one.
     """
-    copies, turns = plans[0].shards[0].matrix.copies, max(1, len(plans) // strips)
-    width = -(-windows_per_row(node) // strips)
-    each = [-(-(stop - start) * width // copies) for start, stop in runs]
-    return max(sum(each[turn::turns]) for turn in range(turns))
+    copies, width = plans[0].shards[0].matrix.copies, -(-windows_per_row(node) // strips)
+    each = [-(-(stop - start) * width // copies) for start, stop in runs for _ in range(strips)]
+    return max(sum(each[group :: len(plans)]) for group in range(len(plans)))

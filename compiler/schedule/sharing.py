@@ -9,11 +9,12 @@ from imcc.isa import Target
 from imcc.isa.target import Network
 
 from ..ir.graph import Graph, Node, Value
+from ..mapping.overlapping import Overlapping
 from ..mapping.shares import MOST_RUNS, Demand, Demands, Footprint, Teams
 from ..mapping.tiling import Sharing
 from .channel_joins import as_in, joins_channels
 from .cuts import runs_of
-from .jobs import move_time, vector_time
+from .jobs import move_time, sums_time, vector_time
 from .leading import Ways
 from .options import ScheduleMode
 from .room import row_axes
@@ -59,7 +60,8 @@ def _demand(
     overlap: bool,
 ) -> Demand:
     result = node.result
-    return Demand(
+    kind = Overlapping if overlap else Demand
+    return kind(
         result.name,
         footprint,
         rows=1 if axis is None else rows_of(node),
@@ -67,8 +69,8 @@ def _demand(
         work=work.whole,
         columns=axis is not None and has_strips(node, axis),
         again=(work.rows, work.columns),
+        each=work.each,
         apart=apart,
-        overlap=overlap,
     )
 
 
@@ -99,12 +101,18 @@ def _wait(node: Node, axis: int | None) -> float:
 class _Work:
     """Nanoseconds that the cores of a product work beside its arrays.
 
-    `rows` and `columns` are for what windows read beyond a part of one row, or one column.
+    `rows` and `columns` are for what windows read beyond a part of one row, or one column, `each`
+    for what is done with each part, whatever its size.
     """
 
     whole: float = 0.0
     rows: float = 0.0
     columns: float = 0.0
+    each: float = 0.0
+
+    def add_sums(self, node: Node, target: Target) -> None:
+        """Count a reduction: sums of each part are made, and read with those before to add them."""
+        self.each += sums_time(node.results[0], target)
 
     def add(self, node: Node, come: Sequence[Value], target: Target) -> None:
         """Count a node that reads operands which come from other cores."""
@@ -154,6 +162,8 @@ def _work(
             _add_codes(work, node, leaders, target)
         else:
             work[leader].add(node, come, target)
+        if running(node, rows) is not None:
+            work[leader].add_sums(node, target)
     return work
 
 

@@ -148,7 +148,7 @@ class RowSplitter(ChannelJoiner):
         followed = next(made, ways[0])
         parts = self._parts.get(self._followed(followed).name)
         plans = self._tiled.plans(node) if isinstance(node.op, Tiled) else ()
-        most = most_runs(strips, len(plans) // strips, self._finer)
+        most = most_runs(strips, max(1, len(plans) // strips), self._finer)
         longest: int | Fraction = Fraction(node.result.type.shape[axis], most)
         if parts is not None and not plans:
             most, longest = max(most, len(parts.rows)), ceil(longest)
@@ -259,10 +259,16 @@ class RowSplitter(ChannelJoiner):
         return value
 
     def _groups(self, node: Node, cuts: Sequence[Sequence[Span]]) -> Iterator[int]:
-        """The group of each part; there are as many as strips, or a multiple of that."""
+        """The group of each part.
+
+        If there are as many as strips, or a multiple of that, a group makes parts of one strip.
+        """
         runs, strips = len(cuts[0]), prod(map(len, cuts[1:]))
         groups = len(self._tiled.plans(node)) if isinstance(node.op, Tiled) else 1
-        turns = max(groups // strips, 1)
+        if groups % strips:
+            yield from (number % groups for number in range(runs * strips))
+            return
+        turns = groups // strips
         for run in range(runs):
             turn = self._turn(run, runs, turns)
             yield from ((turn * strips + strip) % groups for strip in range(strips))

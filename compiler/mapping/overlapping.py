@@ -1,0 +1,81 @@
+"""How often a product lies on a chip whose cores work on several inputs at a time.
+
+All else is as in `shares`, but a product is as slow as its arrays or as the rest of what its cores
+do for it, whichever is more, and groups take all parts in turn, whatever strip these are of: there
+need not be a multiple of the strips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+
+from .choices import Floats, Ints
+from .shares import Demand, Room, Share
+
+# Groups of which any number is looked at; of more those that are a multiple of the strips.
+_ANY = 48
+_KINDS = 4  # of parts: those of the last run, or of the last strip, are smaller
+
+
+@dataclass(frozen=True)
+class Overlapping(Demand):
+    """What a product asks for if inputs overlap."""
+
+    def time(self, share: Share, fill: int = 0) -> float:
+        """Time for all rows, the groups side by side."""
+        return float(self._busy(share.strips, share.groups, np.array([share.copies]))[0][0])
+
+    def timed(self, share: Share) -> Share:
+        """A share with the times of its cores."""
+        times, load = self._busy(share.strips, share.groups, np.array([share.copies]))
+        return replace(share, time=float(times[0]), load=load)
+
+    def _with(self, strips: int, room: Room, fill: int) -> tuple[Floats, Ints, Ints, Floats, Ints]:
+        """The columns of the table for each number of groups and copies."""
+        copies = np.arange(1, self._most_copies(strips, room) + 1)
+        groups = np.array(list(self._groups(strips, room)))
+        found = [self._busy(strips, int(number), copies) for number in groups]
+        times = np.array([one for one, _ in found])
+        loads = np.broadcast_to(np.array([load for _, load in found])[:, None], times.shape)
+        arrays = groups[:, None] * self._held(copies, room)
+        each = [one.ravel() for one in np.broadcast_arrays(groups[:, None], copies, strips)]
+        cores = each[0] * self.footprint.cores
+        return times.ravel(), arrays.ravel(), cores, loads.ravel(), np.stack(each, axis=1)
+
+    def _groups(self, strips: int, room: Room) -> Iterator[int]:
+        """Numbers of groups that each have a part to make."""
+        most = min(max(1, room.cores // self.footprint.cores), self.rows * strips)
+        for number in range(1, most + 1):
+            if number <= _ANY or number % strips == 0:
+                yield number
+
+    def _busy(self, strips: int, groups: int, copies: Ints) -> tuple[Floats, float]:
+        """The time of the busiest group, by copies, and for how long its cores have other work."""
+        held, turns = self.footprint, np.array([max(1, groups // strips)])
+        lengths = self._lengths(strips, turns)
+        counts, sizes = _parts(self.rows, self.windows, strips, int(lengths[0]), groups)
+        windows = int((counts @ sizes).max())
+        exchanged = self._edges(strips, np.array([max(1, -(-groups // strips))]), lengths)
+        work = (self.work + float(exchanged[0])) * windows / (self.rows * self.windows)
+        work += self.each * int(counts.sum(axis=1).max())
+        load = work + windows * (held.start_time + held.port_time)
+        rounds = counts @ -(-sizes[:, None] // copies)
+        times: Floats = np.maximum(rounds.max(axis=0) * held.window_time, load)
+        return times, load
+
+
+@lru_cache(maxsize=100_000)
+def _parts(rows: int, windows: int, strips: int, length: int, groups: int) -> tuple[Ints, Ints]:
+    """How many parts of each kind each group makes, and the windows of a part of each kind."""
+    runs, width = -(-rows // length), -(-windows // strips)
+    tall, wide = np.full(runs, length), np.full(strips, width)
+    tall[-1], wide[-1] = rows - (runs - 1) * length, windows - (strips - 1) * width
+    number = np.arange(runs * strips)
+    kinds = 2 * (number // strips == runs - 1) + (number % strips == strips - 1)
+    counts = np.bincount(number % groups * _KINDS + kinds, minlength=groups * _KINDS)
+    sizes = np.array([length * width, length * wide[-1], tall[-1] * width, tall[-1] * wide[-1]])
+    return counts.reshape(groups, _KINDS), sizes
