@@ -26,18 +26,22 @@ class Times(NamedTuple):
 
 
 class Booking(NamedTuple):
-    """Cycles of a resource that are kept for one job, about some time."""
+    """Cycles of a resource that are kept for `jobs` of one label, evenly from some time on."""
 
-    resource: int
     time: int
     cycles: int
+    jobs: int = 1
+
+
+Label = tuple[int, int]
+"""A label by number, and a resource: all jobs of the one that hold the other."""
 
 
 class Attempt:
     """Jobs that are scheduled one after the other.
 
     Afterwards those in `early` should begin at the times it says, or what they have in memory is in
-    the way of the next input. `stuck` is a job that found no room, with what it would need.
+    the way of the next input. `stuck` is the label of a job that found no room, with what it needs.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class Attempt:
         then: Sequence[Sequence[int]],
         before: Mapping[int, Sequence[int]],
         rows: Mapping[int, Sequence[tuple[int, Sequence[int]]]],
+        labels: Sequence[int],
     ) -> None:
         """`before` has what can wait until a job needs it, `rows` those on the arrays of a job."""
         self._each, self._delays = needs.each, needs.delays
@@ -62,9 +67,10 @@ class Attempt:
         self._last: dict[int, int] = {}
         self._short: dict[int, int] = {}  # by how much a job was early
         self._later: Mapping[int, int] = {}
-        self._booked: dict[int, Booking] = {}
+        self._labels = labels
+        self._booked: dict[Label, list[tuple[int, int]]] = {}  # begins and cycles
         self._at = 0  # the job for whose sake others are scheduled
-        self.stuck: tuple[int, Booking] | None = None
+        self.stuck: tuple[Label, Booking] | None = None
 
     @property
     def early(self) -> dict[int, int]:
@@ -73,24 +79,35 @@ class Attempt:
         return {n: one.begin + self._short[n] for n, one in times if one is not None}
 
     def run(
-        self, order: Sequence[int], later: Mapping[int, int], booked: Mapping[int, Booking]
+        self, order: Sequence[int], later: Mapping[int, int], booked: Mapping[Label, Booking]
     ) -> list[Times] | None:
         """When each job begins, some `later` than they can; None as soon as one finds no room."""
         self._later = later
-        for number, booking in booked.items():
-            self._book(number, booking)
+        for label, booking in booked.items():
+            self._book(label, booking)
         for number in order:
             self._at = number
             if not self._schedule(number, self._ready[number]):
                 return None
         return [times or Times(0, 0, 0) for times in self._times]
 
-    def _book(self, number: int, booking: Booking) -> None:
-        circle = self._circles[booking.resource]
-        time = circle.free_from(booking.time, booking.cycles)
-        if time is not None:
-            circle.take(time, booking.cycles)
-            self._booked[number] = booking._replace(time=time)
+    def _book(self, label: Label, booking: Booking) -> None:
+        circle, found = self._circles[label[1]], []
+        for turn in range(booking.jobs):
+            wanted = booking.time + turn * self._period // booking.jobs
+            time = circle.free_from(wanted, booking.cycles)
+            if time is not None:
+                circle.take(time, booking.cycles)
+                found.append((time, booking.cycles))
+        self._booked[label] = found
+
+    def _give_back(self, number: int, resource: int, time: int) -> None:
+        """Leave the next cycles of a resource that are kept for what a job is one of."""
+        slots = self._booked.get((self._labels[number], resource))
+        if slots:
+            slot = min(slots, key=lambda slot: (slot[0] - time) % self._period)
+            slots.remove(slot)
+            self._circles[resource].give_back(*slot)
 
     def _schedule(self, number: int, time: int) -> bool:
         """Let a job begin at a time, or as soon as it can; what it needs comes before."""
@@ -121,13 +138,16 @@ class Attempt:
         grid of their arrays, those first that are ready first.
         """
         for resource, rows in self._rows.get(number, ()):
-            ordered = sorted(rows, key=lambda row: self._ready[row])
+            ready = {row: max(self._ready[row], self._later.get(row, 0)) for row in rows}
+            ordered = sorted(rows, key=lambda row: ready[row])
             grain = self._grains[resource]
             left, begin = self._period // grain * grain, 0
             for row in reversed(ordered):
                 left -= self._each[row].cycles
-                begin = max(begin, self._ready[row] - left)
+                begin = max(begin, ready[row] - left)
+            first = begin
             for row in ordered:
+                begin = max(begin, first - (first - ready[row]) // grain * grain)
                 self._least[row] = max(self._least.get(row, 0), begin)
                 begin += self._each[row].cycles
         return self._least.get(number, 0)
@@ -135,9 +155,9 @@ class Attempt:
     def _put(self, number: int, time: int) -> tuple[int, int] | None:
         """Let a job begin as soon as it may; returns when it begins and ends, or None."""
         need = self._each[number]
-        booking = self._booked.pop(number, None)
-        if booking is not None:
-            self._circles[booking.resource].give_back(booking.time, booking.cycles)
+        if self._booked:
+            for resource, _ in (*need.held, *need.passing):
+                self._give_back(number, resource, time)
         room = self._room(number, need, time)
         if room is None:
             return None
@@ -167,7 +187,7 @@ class Attempt:
                 most = need.cycles + max(_LEAST_STRETCH, int(_STRETCH * need.cycles))
                 passed = self._circles[resource].passed(begin, cycles, need.cycles, most)
                 if passed is None:
-                    self.stuck = number, Booking(resource, wanted, cycles)
+                    self.stuck = (self._labels[number], resource), Booking(wanted, cycles)
                     return None
                 begin, end = passed
                 longer = max(longer, end - begin - need.cycles)
@@ -176,7 +196,7 @@ class Attempt:
                 held = cycles + longer * (cycles == need.cycles)
                 found = self._circles[resource].free_from(begin, held)
                 if found is None or found > limit:
-                    self.stuck = number, Booking(resource, wanted, held)
+                    self.stuck = (self._labels[number], resource), Booking(wanted, held)
                     return None
                 begin = found
             if begin == first and (first == time or (not need.on_arrays and need.passing)):

@@ -5,22 +5,24 @@ resources of the chip counted modulo the period (`attempt`; after Rau, "Iterativ
 scheduling", 1994). Products come one after the other, so that when the first row of one is placed
 it is known when the others are ready, and it begins late enough for all to fit a period. What an
 input has in a place of memory must be over when the next input needs it: jobs for which it is not
-begin later, and all is scheduled again. So it is with a job that finds no room behind all others:
-it gets it before them.
+begin later, and all is scheduled again. So it is where a job finds no room behind all others: those
+of its label get it before them.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush
 
-from .attempt import Attempt, Booking, Times
+from .attempt import Attempt, Booking, Label, Times
 from .jobs import Job
 from .needs import Needs
 
 # Times that all is scheduled again because a job has begun too early, or found no room.
-_ATTEMPTS = 12
+_ATTEMPTS = 20
+# Of these in a row in which more jobs begin too early than before: it will come to no end.
+_WORSE = 3
 
 
 class Modulo:
@@ -45,20 +47,35 @@ class Modulo:
     def begins(self, period: int) -> list[Times] | None:
         """The times of all jobs; None if they do not come out for this period."""
         later: dict[int, int] = {}
-        booked: dict[int, Booking] = {}
+        booked: dict[Label, Booking] = {}
+        worse, before = 0, len(self._jobs)
         for _ in range(_ATTEMPTS):
-            attempt = Attempt(self._needs, period, self._then, self._before, self._rows)
+            attempt = Attempt(self._needs, period, self._then, self._before, self._rows, self._rank)
             found = attempt.run(self._order, later, booked)
             if found is not None and not attempt.early:
                 return found
             if attempt.stuck is not None:
-                number, booking = attempt.stuck
-                if number in booked:
+                label, booking = attempt.stuck
+                if label in booked and booked[label].cycles >= booking.cycles:
                     return None
-                booked[number] = booking
+                booked |= self._bookings(label, booking)
+            worse = worse + 1 if len(attempt.early) > before else 0
+            if worse == _WORSE:
+                return None
+            before = len(attempt.early)
             for number, time in attempt.early.items():
                 later[number] = max(time, later.get(number, 0))
         return None
+
+    def _bookings(self, label: Label, booking: Booking) -> dict[Label, Booking]:
+        """What is booked for all jobs of a label, on all cores, if one of them found no room."""
+        rank, resource = label
+        held: Counter[int] = Counter()
+        for need, own in zip(self._needs.each, self._rank, strict=True):
+            if own == rank:
+                held.update(number for number, _ in (*need.held, *need.passing))
+        alike = self._needs.alike(resource) if resource not in self._needs.grains else {resource}
+        return {(rank, n): booking._replace(jobs=held[n]) for n in alike if held[n]}
 
     def _in_dependence(self) -> Iterator[int]:
         """All jobs, each behind what it waits for."""

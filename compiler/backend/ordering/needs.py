@@ -60,6 +60,11 @@ class Needs:
                 held[number] += cycles
         return max(held.values(), default=0)
 
+    def alike(self, number: int) -> set[int]:
+        """The resources of all cores that are the same part of them."""
+        part = next(resource for resource, one in self._numbers.items() if one == number)[1:]
+        return {one for resource, one in self._numbers.items() if resource[1:] == part}
+
     def _all_delays(self) -> tuple[int, ...]:
         """By how many cycles each job may end later than it should.
 

@@ -51,6 +51,46 @@ def test_pieces_fill_the_first_free_cycles(
     assert circle.fill(time, cycles) == expected
 
 
+@given(wishes, st.integers(0, 200), st.integers(1, 25), st.integers(0, 20), st.integers(0, 40))
+@settings(max_examples=150, deadline=None)
+def test_free_cycles_go_by_within_what_an_operation_may_take(
+    wanted: list[tuple[int, int]], time: int, cycles: int, more: int, stretch: int
+) -> None:
+    """Against trying every begin; an operation waits no longer for the port than it works."""
+    circle, taken = Circle(PERIOD), np.zeros(PERIOD, bool)
+    for at, length in wanted:
+        begin = circle.free_from(at, length)
+        if begin is not None:
+            circle.take(begin, length)
+            taken[np.arange(begin, begin + length) % PERIOD] = True
+    whole = cycles + more
+    found = circle.passed(time, cycles, whole, whole + stretch)
+    if found is None:
+        return
+    begin, end = found
+    free = [cycle for cycle in range(begin, begin + 3 * PERIOD) if not taken[cycle % PERIOD]]
+    assert begin >= time
+    assert end == free[cycles - 1] + 1
+    assert end - begin <= whole + stretch
+
+
+@given(wishes)
+@settings(max_examples=150, deadline=None)
+def test_what_is_given_back_is_free_again(wanted: list[tuple[int, int]]) -> None:
+    circle, taken, held = Circle(PERIOD), np.zeros(PERIOD, bool), []
+    for time, cycles in wanted:
+        begin = circle.free_from(time, cycles)
+        if begin is not None:
+            circle.take(begin, cycles)
+            held.append((begin, cycles))
+    for begin, cycles in held[1::2]:
+        circle.give_back(begin, cycles)
+    for begin, cycles in held[::2]:
+        taken[np.arange(begin, begin + cycles) % PERIOD] = True
+    for cycles in (1, 7, PERIOD):
+        assert circle.free_from(3, cycles) == first_free(taken, 3, cycles)
+
+
 def test_runs_of_one_grain_leave_no_gaps() -> None:
     """Six runs of ten cycles fill sixty, whenever they come."""
     circle = Circle(PERIOD, 10)
