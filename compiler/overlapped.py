@@ -18,7 +18,7 @@ from .options import Facts, write_facts
 from .schedule import Schedule, map_overlapped, on_mesh, schedule_apart
 
 # Instructions of programs for which it is tried, in turn or not: it takes minutes for longer ones.
-_LONGEST = 250_000
+_LONGEST = 400_000
 # By how much longer rounds may be than their schedule: cores run in order.
 _DRIFT = 1.08
 # Of the time for which the busiest resource works, a period to which no program in turn comes near.

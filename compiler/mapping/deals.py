@@ -33,7 +33,7 @@ _MOST_OF_CORE = (0.3, 0.6)
 # For how much of that time its port or vector unit can work, and by how much longer it is for each
 # group that a core is in: they send to each other.
 _FULL = 0.8
-_COMPANY = 0.04
+_COMPANY = 0.02
 
 
 def deals(
