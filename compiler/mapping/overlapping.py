@@ -27,7 +27,7 @@ class Overlapping(Demand):
 
     def time(self, share: Share, fill: int = 0) -> float:
         """Time for all rows, the groups side by side."""
-        return float(self._busy(share.strips, share.groups, np.array([share.copies]))[0][0])
+        return self.timed(share).time
 
     def timed(self, share: Share) -> Share:
         """A share with the times of its cores."""
@@ -41,10 +41,8 @@ class Overlapping(Demand):
         found = [self._busy(strips, int(number), copies) for number in groups]
         times = np.array([one for one, _ in found])
         loads = np.broadcast_to(np.array([load for _, load in found])[:, None], times.shape)
-        arrays = groups[:, None] * self._held(copies, room)
-        each = [one.ravel() for one in np.broadcast_arrays(groups[:, None], copies, strips)]
-        cores = each[0] * self.footprint.cores
-        return times.ravel(), arrays.ravel(), cores, loads.ravel(), np.stack(each, axis=1)
+        arrays, shares = self._taken(groups, copies, strips, room)
+        return times.ravel(), arrays, shares[:, 0] * self.footprint.cores, loads.ravel(), shares
 
     def _groups(self, strips: int, room: Room) -> Iterator[int]:
         """Numbers of groups that each have a part to make."""

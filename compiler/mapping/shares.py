@@ -213,13 +213,16 @@ class Demand:
         """The columns of the table for each number of turns and copies."""
         turns = self._turns(strips, room.cores // (self.footprint.cores * strips))
         copies = np.arange(1, self._most_copies(strips, room) + 1)
-        groups = turns[:, None] * strips
         times = self._times(strips, turns, copies, fill)
-        loads = self._times(strips, turns, copies, 0)
-        arrays = groups * self._held(copies, room)
-        each = [one.ravel() for one in np.broadcast_arrays(groups, copies, strips)]
-        cores = each[0] * self.footprint.cores
-        return times.ravel(), arrays.ravel(), cores, loads.ravel(), np.stack(each, axis=1)
+        loads = self._times(strips, turns, copies, 0) if fill else times
+        arrays, shares = self._taken(turns * strips, copies, strips, room)
+        return times.ravel(), arrays, shares[:, 0] * self.footprint.cores, loads.ravel(), shares
+
+    def _taken(self, groups: Ints, copies: Ints, strips: int, room: Room) -> tuple[Ints, Ints]:
+        """The arrays that all numbers of groups and copies take, and these as rows of a table."""
+        arrays: Ints = groups[:, None] * self._held(copies, room)
+        each = np.broadcast_arrays(groups[:, None], copies, strips)
+        return arrays.ravel(), np.stack([one.ravel() for one in each], axis=1)
 
     def _turns(self, strips: int, most: int) -> Ints:
         """Numbers of groups for each strip that leave every group `LEAST_ROUNDS` parts to make."""

@@ -199,7 +199,7 @@ class Attempt:
                     self.stuck = (self._labels[number], resource), Booking(wanted, held)
                     return None
                 begin = found
-            if begin == first and (first == time or (not need.on_arrays and need.passing)):
+            if begin == first:
                 return begin, longer
             time = begin
         return None

@@ -68,8 +68,8 @@ def overlap_inputs(
         turns = _turns(found, times, period)
         moved = _shared_out(program.target, cores, turns, places, period)
         if moved is not None:
-            found_periods = (period, needs.busiest)
-            return _written(program, probes, cores, turns, moved, found_periods)
+            written = _written(program, probes, cores, turns, moved)
+            return Overlap(*written, period, needs.busiest, {c: m.peak for c, m in moved.items()})
         crowded += 1
         if crowded == _CROWDED:
             break
@@ -148,8 +148,7 @@ def _written(
     cores: Mapping[int, CoreItems],
     turns: Mapping[int, Sequence[Turn]],
     moved: Mapping[int, Moved],
-    periods: tuple[int, int],
-) -> Overlap:
+) -> tuple[Program, tuple[ValueProbe, ...]]:
     nodes = nodes_by_core(program.origins)
     writers = {
         core: _write(Writer(nodes.get(core, {}), moved[core].operation), items, turns.get(core, ()))
@@ -159,8 +158,7 @@ def _written(
         replace(probe, stream=moved[probe.core].stream(probe.stream))
         for probe in moved_probes(probes, cores, writers)
     )
-    peaks = {core: one.peak for core, one in moved.items()}
-    return Overlap(rewritten(program, writers), found, *periods, peaks)
+    return rewritten(program, writers), found
 
 
 def _write(writer: Writer, items: CoreItems, turns: Sequence[Turn]) -> Writer:

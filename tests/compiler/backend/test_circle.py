@@ -23,6 +23,31 @@ def first_free(taken: Taken, time: int, cycles: int) -> int | None:
     return None
 
 
+def filled(wanted: list[tuple[int, int]]) -> tuple[Circle, Taken]:
+    """A circle with a run for every wish that has room, and which cycles are taken."""
+    circle, taken = Circle(PERIOD), np.zeros(PERIOD, bool)
+    for time, cycles in wanted:
+        begin = circle.free_from(time, cycles)
+        if begin is not None:
+            circle.take(begin, cycles)
+            taken[np.arange(begin, begin + cycles) % PERIOD] = True
+    return circle, taken
+
+
+def first_passing(
+    taken: Taken, time: int, cycles: int, whole: int, most: int
+) -> tuple[int, int] | None:
+    """By trying all free cycles of a period that another is not free before."""
+    free = [cycle for cycle in range(time, time + 3 * PERIOD) if not taken[cycle % PERIOD]]
+    for first in free:
+        if first >= time + PERIOD or len(free) < cycles or cycles > (~taken).sum():
+            return None
+        begin, end = max(time, first + cycles - whole), free[free.index(first) + cycles - 1] + 1
+        if (first == time or taken[(first - 1) % PERIOD]) and end - begin <= most:
+            return begin, end
+    return None
+
+
 @given(wishes)
 @settings(max_examples=150, deadline=None)
 def test_the_first_free_run_is_found(wanted: list[tuple[int, int]]) -> None:
@@ -40,12 +65,7 @@ def test_the_first_free_run_is_found(wanted: list[tuple[int, int]]) -> None:
 def test_pieces_fill_the_first_free_cycles(
     wanted: list[tuple[int, int]], time: int, cycles: int
 ) -> None:
-    circle, taken = Circle(PERIOD), np.zeros(PERIOD, bool)
-    for at, length in wanted:
-        begin = circle.free_from(at, length)
-        if begin is not None:
-            circle.take(begin, length)
-            taken[np.arange(begin, begin + length) % PERIOD] = True
+    circle, taken = filled(wanted)
     free = [cycle for cycle in range(time, time + PERIOD) if not taken[cycle % PERIOD]]
     expected = free[cycles - 1] + 1 if len(free) >= cycles else None
     assert circle.fill(time, cycles) == expected
@@ -56,22 +76,11 @@ def test_pieces_fill_the_first_free_cycles(
 def test_free_cycles_go_by_within_what_an_operation_may_take(
     wanted: list[tuple[int, int]], time: int, cycles: int, more: int, stretch: int
 ) -> None:
-    """Against trying every begin; an operation waits no longer for the port than it works."""
-    circle, taken = Circle(PERIOD), np.zeros(PERIOD, bool)
-    for at, length in wanted:
-        begin = circle.free_from(at, length)
-        if begin is not None:
-            circle.take(begin, length)
-            taken[np.arange(begin, begin + length) % PERIOD] = True
+    """An operation waits no longer for the port than it works, and no longer works than it may."""
+    circle, taken = filled(wanted)
     whole = cycles + more
     found = circle.passed(time, cycles, whole, whole + stretch)
-    if found is None:
-        return
-    begin, end = found
-    free = [cycle for cycle in range(begin, begin + 3 * PERIOD) if not taken[cycle % PERIOD]]
-    assert begin >= time
-    assert end == free[cycles - 1] + 1
-    assert end - begin <= whole + stretch
+    assert found == first_passing(taken, time, cycles, whole, whole + stretch)
 
 
 @given(wishes)
