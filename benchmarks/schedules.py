@@ -1,6 +1,6 @@
 """Latency and interval of networks of true size on a chip, beside what no program is faster than.
 
-    python benchmarks/schedules.py [--target isaac] [--set KEY=VALUE ...] [--run] [NAME ...]
+    python benchmarks/schedules.py [--target isaac] [--set KEY=VALUE ...] [-O N] [--run] [NAME ...]
 
 Weights are random. For each schedule that streams rows: the time of the simulated program, the
 bound of `compiler/mapping/bounds.py` with the term that makes it, and their ratio. Where the
@@ -47,7 +47,9 @@ def line(name: str, mode: ScheduleMode, arguments: argparse.Namespace) -> str:
     data = topology(name).SerializeToString()
     begun = time.perf_counter()
     try:
-        compilation = compile_model(data, chip, CompileOptions(schedule=mode), "random")
+        compilation = compile_model(
+            data, chip, CompileOptions(arguments.level, schedule=mode), "random"
+        )
     except CompileError as error:
         return f"{name:16} {mode:10} NOT COMPILED: {str(error)[:200]}"
     seconds = time.perf_counter() - begun
@@ -104,6 +106,7 @@ def main() -> None:
     parser.add_argument("--target", default="isaac")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--run", action="store_true")
+    parser.add_argument("-O", dest="level", type=int, default=2)
     arguments = parser.parse_args()
     for name in arguments.names or NETWORKS:
         for mode in MODES:

@@ -13,6 +13,7 @@ from onnx import ModelProto
 
 from imcc.isa import Program, Target, load_target, validate
 
+from .apart import Apart, apart, may_go_apart
 from .backend import Aim, ValueProbe, emit_with_probes, order_instructions, played_cycles
 from .check import expect_no_hosts
 from .data import Samples, calibration
@@ -25,7 +26,6 @@ from .ir.batch import batched_inputs
 from .mapping import AdcPolicy, KernelUnfolding, TiledGraph, TileOptions
 from .mapping.bound_notes import ScheduleBounds, with_bounds
 from .options import CompileOptions, Facts, read_facts, write_facts
-from .overlapped import Overlapped, may_overlap, overlapped
 from .passes import Instrument, PassContext, Pipeline, stage
 from .quantize.state import holds_codes
 from .schedule import Schedule, ScheduleMode, map_for, on_mesh, schedule_bounds
@@ -224,17 +224,16 @@ def lower(
     watching = tuple(instruments)
     made = _emitted(quantized, target, facts, options.unfolding, watching)
     tiled, plan, program, probes = made.tiled, made.schedule, made.program, made.probes
-    other: Overlapped | None = None
-    if options.schedule is ScheduleMode.THROUGHPUT and may_overlap(tiled, program):
-        with stage("overlap", watching):
-            tile_options = TileOptions(options.adc, unfolding=options.unfolding)
-            other = overlapped(quantized, target, tile_options, facts)
-    if options.schedule is not ScheduleMode.LAYERS and not (other and other.surely_faster):
-        with stage("order", watching):
-            program, probes = order_instructions(program, probes, _AIMS[options.schedule])
-        other = other if other and other.is_faster_than(program) else None
+    other: Apart | None = None
+    if may_go_apart(tiled, program, facts):
+        with stage("apart", watching):
+            other = apart(quantized, target, facts)
+            other = other if other and other.is_faster_than(program) else None
     if other is not None:
         tiled, plan, program, probes = other.tiled, other.schedule, other.program, other.probes
+    elif options.schedule is not ScheduleMode.LAYERS:
+        with stage("order", watching):
+            program, probes = order_instructions(program, probes, _AIMS[options.schedule])
     bounds = schedule_bounds(tiled, program)
     program = with_bounds(program, bounds)
     return Compilation(

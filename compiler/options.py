@@ -16,16 +16,22 @@ from .schedule.options import ScheduleMode
 
 # Operators become primitive and the graph batched first: only then do they have a form on codes.
 _FRONT = "recognize,decompose,add-batch-axis,adopt-quantization,fold-constants"
-LEVELS = (
+_UP_TO_2 = (
     f"{_FRONT},lower-batch-norm",
     f"{_FRONT},fold-batch-norm,lower-batch-norm,fuse-elementwise",
     f"{_FRONT},canonicalize,fold-batch-norm,lower-batch-norm,canonicalize,fuse-elementwise",
 )
+LEVELS = (*_UP_TO_2, _UP_TO_2[-1])
+_GOOD_ENOUGH = 2  # the level up to which compilers are quick
+# Of programs whose products all have arrays of their own (`apart`), up to that level and above it.
+_MOST_INSTRUCTIONS = (100_000, 400_000)
 
 
 @dataclass(frozen=True)
 class CompileOptions:
     """What a user can choose. `level` is the N of ``-ON``; `pipeline` replaces all its passes.
+
+    Level 3 has the passes of level 2, and schedules of long programs are searched for longer.
 
     `dims` binds symbolic dimensions and `input_shapes` whole inputs of the model. `seed` counts
     for ``calibration="random"`` only. With `strict` no node may run on the host.
@@ -55,6 +61,16 @@ class CompileOptions:
         if self.method is not None:
             chosen.append(f"method={self.method}")
         return f"{LEVELS[self.level]},partition-host,quantize{{{' '.join(chosen)}}}"
+
+    @property
+    def takes_time(self) -> bool:
+        """Whether a schedule may be searched for longer than one that is good enough takes."""
+        return self.level > _GOOD_ENOUGH
+
+    @property
+    def most_instructions(self) -> int:
+        """Of a program that may take long to make."""
+        return _MOST_INSTRUCTIONS[self.takes_time]
 
     def to_json(self) -> str:
         """Canonical JSON."""

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 from .emit import emit, emit_with_probes
-from .ordering import Aim, order_instructions, overlap_inputs, played_cycles
+from .ordering import (
+    Aim,
+    InRounds,
+    Overlap,
+    Single,
+    Unshared,
+    order_instructions,
+    order_single,
+    overlap_inputs,
+    played_cycles,
+)
 from .probe import ValueProbe
 
 __all__ = [
     "Aim",
+    "InRounds",
+    "Overlap",
+    "Single",
+    "Unshared",
     "ValueProbe",
     "emit",
     "emit_with_probes",
     "order_instructions",
+    "order_single",
     "overlap_inputs",
     "played_cycles",
 ]

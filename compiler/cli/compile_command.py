@@ -47,10 +47,10 @@ EMITS = ("imc", "imcasm", "qdq", "mlir")
 @click.option(
     "-O",
     "level",
-    type=click.IntRange(0, 2),
+    type=click.IntRange(0, 3),
     default=2,
     metavar="N",
-    help="-O0, -O1, -O2 (default).",
+    help="-O0, -O1, -O2 (default), -O3 (slow).",
 )
 @click.option("--pass-pipeline", metavar="'P,P{..}'", help="These passes instead of those of -O.")
 @click.option("--calibration-method", metavar="NAME", help="How ranges follow from samples.")

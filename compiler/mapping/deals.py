@@ -17,7 +17,7 @@ from imcc.isa.target import Target
 from .packing import Pieces, packed
 from .placer import Deal
 from .regions import Cutter
-from .shares import Demands, Room, Share, shares_from
+from .shares import Demand, Demands, Room, Share, shares_from
 
 # Between beginnings on one core, of the time of an input.
 _APART = (0.15, 0.3, 0.6, inf)
@@ -81,12 +81,43 @@ def overlapped_deals(demands: Demands, cutters: Mapping[str, Cutter], target: Ta
         found = shares_from(tables, demands.products, room)
         if found and found not in shares:
             shares.append(found)
-    several = []
-    for one in shares:
-        packing = packed(Pieces.of(one, cutters, target), target)
-        if packing is not None:
-            several.append(Deal(one, {}, inf, demands.waits, packing=packing))
-    return sorted(several, key=lambda deal: _overlapped_interval(deal, chip))
+    several = (packed_deal(one, demands, cutters, target) for one in shares)
+    packing = [deal for deal in several if deal is not None]
+    return sorted(packing, key=lambda deal: _overlapped_interval(deal, chip))
+
+
+def packed_deal(
+    shares: Mapping[str, Share], demands: Demands, cutters: Mapping[str, Cutter], target: Target
+) -> Deal | None:
+    """A deal in which no array is shared; None if its pieces do not pack.
+
+    If they do not, large products of which an input reads each weight once fill what others leave.
+    """
+    packing = packed(Pieces.of(shares, cutters, target), target)
+    if packing is None:
+        return _poured_deal(shares, demands, cutters, target)
+    return Deal(shares, {}, inf, demands.waits, packing=packing)
+
+
+def _poured_deal(
+    shares: Mapping[str, Share], demands: Demands, cutters: Mapping[str, Cutter], target: Target
+) -> Deal | None:
+    shares = {
+        one.name: replace(shares[one.name], pours=_can_pour(one, cutters[one.name]))
+        for one in demands.products
+    }
+    pieces = Pieces.of(shares, cutters, target)
+    poured = [cutters[name].counted(1, 1) for name, share in shares.items() if share.pours]
+    left = target.chip.cores * target.core.arrays - int(pieces.arrays.sum())
+    if not poured or sum(blocks * strips for blocks, strips in poured) > left:
+        return None
+    packing = packed(pieces, target)
+    first = tuple(packing.cores) if packing else ()
+    return Deal(shares, {}, inf, demands.waits, first, packing=packing) if packing else None
+
+
+def _can_pour(demand: Demand, cutter: Cutter) -> bool:
+    return demand.rows * demand.windows == 1 and demand.footprint.cores > 1 and cutter.can_pour
 
 
 def _overlapped_interval(deal: Deal, chip: Room) -> float:

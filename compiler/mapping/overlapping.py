@@ -1,4 +1,4 @@
-"""How often a product lies on a chip whose cores work on several inputs at a time.
+"""How often a product lies on a chip whose cores work on several products at a time.
 
 All else is as in `shares`, but a product is as slow as its arrays or as the rest of what its cores
 do for it, whichever is more, and groups take all parts in turn, whatever strip these are of: there
@@ -14,16 +14,18 @@ from functools import lru_cache
 import numpy as np
 
 from .choices import Floats, Ints
+from .flow import Paces
 from .shares import Demand, Room, Share
 
 # Groups of which any number is looked at; of more those that are a multiple of the strips.
 _ANY = 48
+_MOST_STRIPS = 28  # where parts are finer
 _KINDS = 4  # of parts: those of the last run, or of the last strip, are smaller
 
 
 @dataclass(frozen=True)
 class Overlapping(Demand):
-    """What a product asks for if inputs overlap."""
+    """What a product asks for that has arrays of its own, on which others do not wait."""
 
     def time(self, share: Share, fill: int = 0) -> float:
         """Time for all rows, the groups side by side."""
@@ -33,6 +35,24 @@ class Overlapping(Demand):
         """A share with the times of its cores."""
         times, load = self._busy(share.strips, share.groups, np.array([share.copies]))
         return replace(share, time=float(times[0]), load=load)
+
+    def _narrowest(self) -> tuple[int, int]:
+        """Finer parts are narrower too."""
+        return super()._narrowest() if self.finer == 1 else (1, _MOST_STRIPS)
+
+    def paces(self, shares: Ints, times: Floats) -> Paces:
+        """How rows come with shares (of groups, copies and strips) that take so long for all."""
+        groups, copies, strips = shares.T
+        lengths = np.concatenate(
+            [
+                self._lengths(int(s), np.array([max(1, int(g) // int(s))]))
+                for g, s in zip(groups, strips, strict=True)
+            ]
+        )
+        windows = lengths * -(-self.windows // strips)
+        one = -(-windows // copies) * self.footprint.window_time + self.each
+        one += self.work * lengths / (self.rows * strips)
+        return Paces(lengths, -(-strips // groups) * one, times * lengths / self.rows)
 
     def _with(self, strips: int, room: Room, fill: int) -> tuple[Floats, Ints, Ints, Floats, Ints]:
         """The columns of the table for each number of groups and copies."""

@@ -36,10 +36,12 @@ class Pieces:
     def of(
         cls, shares: Mapping[str, Share], cutters: Mapping[str, Cutter], target: Target
     ) -> Pieces:
-        """The pieces of products that are dealt out."""
+        """The pieces of products that are dealt out, but for those that fill what is left."""
         products: list[str] = []
         arrays: list[int] = []
         for name, share in shares.items():
+            if share.pours:
+                continue
             cutter = cutters[name]
             parts = cutter.whole() or cutter.pieces()
             each = [len(part.cut.shapes) * share.copies for part in parts] * share.groups

@@ -26,6 +26,7 @@ from math import ceil, inf
 import numpy as np
 
 from .choices import Floats, Ints
+from .flow import Flow
 
 MOST_RUNS = 28  # of rows of a product; with 56 intervals on `isaac` are up to a quarter longer
 MOST_PARTS = 168  # of a product: runs times strips
@@ -205,9 +206,14 @@ class Demand:
 
     def _strips(self) -> Iterator[int]:
         """Numbers of strips of equal width, but for the last."""
-        widths = range(_LEAST_WIDTH, self.windows) if self.columns else ()
+        least, most = self._narrowest()
+        widths = range(least, self.windows) if self.columns else ()
         counts = {-(-self.windows // width) for width in widths}
-        yield from sorted({1} | {count for count in counts if count <= _MOST_STRIPS})
+        yield from sorted({1} | {count for count in counts if count <= most})
+
+    def _narrowest(self) -> tuple[int, int]:
+        """The least width of a strip, and the most strips."""
+        return _LEAST_WIDTH, _MOST_STRIPS
 
     def _with(self, strips: int, room: Room, fill: int) -> tuple[Floats, Ints, Ints, Floats, Ints]:
         """The columns of the table for each number of turns and copies."""
@@ -296,13 +302,14 @@ class Demands:
     """What products ask for, in topological order; `fill` as for `choose_shares`.
 
     `waits` says for every result what part of all rows that it is made of must be there before its
-    first rows can be made.
+    first rows can be made, `flow` of which rows all rows are made, where that is asked for.
     """
 
     products: tuple[Demand, ...]
     fill: int = 0
     waits: Mapping[str, float] = field(default_factory=dict)
     teams: Teams = field(default_factory=Teams)
+    flow: Flow | None = None
 
     def between(self, first: int, last: int) -> Demands:
         """Those of products [first, last)."""

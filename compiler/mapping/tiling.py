@@ -7,7 +7,7 @@ with the whole chip (`staging`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
 
@@ -20,7 +20,7 @@ from ..ir.ops.quantized import QConv, QMatMul
 from ..ir.ops.tiled import Tiled
 from .bounds import window_time
 from .crowded import crowded_deals
-from .deals import deals, different, interval, overlapped_deals
+from .deals import deals, different, interval
 from .options import TileOptions
 from .place import CoreSpace, Shape
 from .placer import Deal, Fits, Placer
@@ -34,6 +34,7 @@ from .tiled_graph import TiledGraph, complete_cores
 _PARTS = (1.0, 0.97, 0.94, 0.91, 0.88, 0.85, 0.8, 0.7, 0.6, 0.5, 0.4)
 
 Sharing = Callable[[Graph, Mapping[str, Footprint]], Demands]
+Dealing = Callable[[Demands, Mapping[str, Cutter], Target], Iterable[Deal]]
 
 
 def tile(
@@ -64,20 +65,27 @@ def tile(
     return _tiled(graph, target, held, mapped)
 
 
-def tile_overlapped(
-    graph: Graph, target: Target, options: TileOptions, fits: Fits, sharing: Sharing
+def tile_apart(
+    graph: Graph,
+    target: Target,
+    options: TileOptions,
+    fits: Fits,
+    sharing: Sharing,
+    dealing: Dealing,
 ) -> TiledGraph | None:
-    """Place every product for inputs that overlap, no two on one array; None where that fails.
+    """Place every product, no two on one array, by the first deal that fits; None without one.
 
-    Parameters are as for `tile`. Raises `UnsupportedError` as that does.
+    Other parameters are as for `tile`. Raises `UnsupportedError` as that does.
     """
     cutters = _cutters(graph, target, options)
     held = {name: footprint(cutter) for name, cutter in cutters.items()}
-    for deal in overlapped_deals(sharing(graph, held), cutters, target):
+    for deal in dealing(sharing(graph, held), cutters, target):
         placer = Placer(target, cutters, fits, TileOptions(), deal)
         placer.add_all(graph.nodes)
         if placer.has_room():
-            mapped = Mapped(placer.plans, placer.cores, placer.strips(), {}, placer.teams, 1)
+            mapped = Mapped(
+                placer.plans, placer.cores, placer.strips(), {}, placer.teams, deal.finer
+            )
             return _tiled(graph, target, held, mapped)
     return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .apart import OwnPlace
 from .bound import schedule_bounds
 from .layout import Layout, plain_layout
-from .mapped import map_for, map_overlapped
+from .mapped import map_apart, map_for
 from .options import ScheduleMode
 from .schedule import Places, memory_check, on_mesh, schedule, schedule_apart
 from .sharing import sharing
@@ -21,8 +21,8 @@ __all__ = [
     "Scratch",
     "Task",
     "Transfer",
+    "map_apart",
     "map_for",
-    "map_overlapped",
     "memory_check",
     "on_mesh",
     "plain_layout",

@@ -8,15 +8,19 @@ from imcc.isa import Target
 
 from ..errors import CapacityError
 from ..ir.graph import Graph
+from ..mapping.deals import overlapped_deals
 from ..mapping.options import KernelUnfolding, TileOptions
 from ..mapping.oversize import cut_to_chip
 from ..mapping.placer import Fits
+from ..mapping.soonest import soonest_deals
 from ..mapping.tiled_graph import TiledGraph
-from ..mapping.tiling import tile, tile_overlapped
+from ..mapping.tiling import tile, tile_apart
 from ..mapping.unfold import unfold
 from .options import ScheduleMode
 from .schedule import memory_check
-from .sharing import sharing
+from .sharing import sharing, sharing_apart
+
+_DEALS = {ScheduleMode.LATENCY: soonest_deals, ScheduleMode.THROUGHPUT: overlapped_deals}
 
 
 def map_for(
@@ -39,17 +43,18 @@ def map_for(
     return _placed(graph, target, options, mode, remembered)
 
 
-def map_overlapped(graph: Graph, target: Target, options: TileOptions) -> TiledGraph | None:
-    """Place a quantized graph for inputs that overlap; None where it does not fit at once.
+def map_apart(
+    graph: Graph, target: Target, options: TileOptions, mode: ScheduleMode, finer: int = 1
+) -> TiledGraph | None:
+    """Place a quantized graph so that products have arrays of their own; None where that fails.
 
-    Raises as `tile` does.
+    Rows are made in runs so much `finer` than else. Raises as `tile` does.
     """
-    mode = ScheduleMode.THROUGHPUT
-    asked = sharing(mode, target, overlap=True)
-    assert asked is not None
+    asked = sharing_apart(target, finer)
     if options.unfolding is KernelUnfolding.AUTO:
         graph = unfold(graph, target, options, asked)
-    return tile_overlapped(graph, target, options, memory_check(graph, target, mode), asked)
+    fits = memory_check(graph, target, mode)
+    return tile_apart(graph, target, options, fits, asked, _DEALS[mode])
 
 
 def _at_once(

@@ -38,7 +38,7 @@ def parallel_order(
     order = [step.node for step in demand if step.piece is None]
     starts = _Play(graph, order, jobs, ahead).starts()
     by_start = sorted(range(len(order)), key=lambda rank: (starts[rank], rank))
-    return tuple(_Writer(graph, demand, parts).steps(order[rank] for rank in by_start))
+    return tuple(StepWriter(graph, demand, parts).steps(order[rank] for rank in by_start))
 
 
 @dataclass
@@ -78,10 +78,10 @@ class _Play:
 
     def _prepare(self) -> None:
         ranks = {node: rank for rank, node in enumerate(self.order)}
-        sources = _sources(self.graph)
+        made_of = sources(self.graph)
         self._ready = [0.0] * len(self.order)
         for rank, node in enumerate(self.order):
-            needed = {ranks[source] for source in sources[node]}
+            needed = {ranks[source] for source in made_of[node]}
             self._waits.append(len(needed) + (rank >= self.ahead))
             for source in needed:
                 self._users[source].append(rank)
@@ -95,20 +95,23 @@ class _Play:
             heappush(self._heap, (self._ready[rank], rank))
 
 
-def _sources(graph: Graph) -> list[set[int]]:
+def sources(graph: Graph) -> list[set[int]]:
     """The operations whose results each node reads, through rows that are put together."""
     makers: dict[str, set[int]] = {}
-    sources = []
+    found = []
     for index, node in enumerate(graph.nodes):
         read = set().union(*(makers.get(operand.name, set()) for operand in node.operands))
-        sources.append(read)
+        found.append(read)
         made = read if isinstance(node.op, Rows) else {index}
         makers.update((value.name, made) for value in node.results)
-    return sources
+    return found
 
 
-class _Writer:
-    """Writes steps: rows are put together where they are made, or just before they are read."""
+class StepWriter:
+    """Writes the steps of `demand` in another order.
+
+    Rows are put together where they are made, or just before they are read.
+    """
 
     def __init__(self, graph: Graph, demand: Sequence[Step], parts: Container[str]) -> None:
         self._graph = graph

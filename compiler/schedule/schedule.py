@@ -15,6 +15,7 @@ from ..mapping.mesh import Floats
 from ..mapping.tiled_graph import TiledGraph
 from .allocate import Placed, aligned, fit, peak
 from .apart import EndlessMemory, OwnPlace, lay_apart
+from .arrival_order import arrival_order
 from .jobs import busy_times, jobs
 from .layout import ELEMENTS
 from .memory import Asked, buffers_of, intervals, lay_out
@@ -84,7 +85,8 @@ def schedule_apart(tiled: TiledGraph, streamed: Streamed) -> tuple[Schedule, Pla
 
     Local memory has no end; peaks are none of its business.
     """
-    plan = next(_streamed_plans(tiled, streamed))
+    order = arrival_order(streamed.graph, _demanded(streamed), streamed.blocks)
+    plan = _plan(streamed, in_phases(streamed, order))
     asked, limit = _all_requests(plan), tiled.target.core.local_memory_bytes
     graph, replicas = plan.streamed.graph, plan.residence.replicas
     sliding = chains(graph, plan.streamed.cores, replicas)

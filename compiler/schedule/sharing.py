@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from imcc.isa import Target
 from imcc.isa.target import Network
@@ -18,6 +18,7 @@ from .jobs import move_time, sums_time, vector_time
 from .leading import Ways
 from .options import ScheduleMode
 from .room import row_axes
+from .row_flow import row_flow
 from .row_ranges import has_strips, part_of
 from .running import running
 from .scratch import rows_of, windows_per_row
@@ -27,11 +28,8 @@ from .window import window_of
 _FILL = {ScheduleMode.LATENCY: 2, ScheduleMode.THROUGHPUT: 0}
 
 
-def sharing(mode: ScheduleMode, target: Target, *, overlap: bool = False) -> Sharing | None:
-    """What products ask for in a schedule; None where each lies on the chip once.
-
-    If inputs `overlap` cores work on several at a time.
-    """
+def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
+    """What products ask for in a schedule; None where each lies on the chip once."""
     if mode is ScheduleMode.LAYERS:
         return None
     # A bus holds up rows that stream: there will be phases (see `schedule.pipeline`).
@@ -41,7 +39,7 @@ def sharing(mode: ScheduleMode, target: Target, *, overlap: bool = False) -> Sha
         axes = row_axes(graph)
         work = _work(graph, footprints, axes, target)
         found = tuple(
-            _demand(node, footprints[name], axes[name], work[name], apart, overlap)
+            replace(_demand(Demand, node, footprints[name], axes[name], work[name]), apart=apart)
             for node in graph.nodes
             if (name := node.results[0].name) in footprints
         )
@@ -51,16 +49,29 @@ def sharing(mode: ScheduleMode, target: Target, *, overlap: bool = False) -> Sha
     return demands
 
 
+def sharing_apart(target: Target, finer: int = 1) -> Sharing:
+    """What products ask for if all arrays of a core work side by side, in `finer` runs of rows."""
+
+    def demands(graph: Graph, footprints: Mapping[str, Footprint]) -> Demands:
+        axes = row_axes(graph)
+        work = _work(graph, footprints, axes, target)
+        found = tuple(
+            replace(
+                _demand(Overlapping, node, footprints[name], axes[name], work[name]), finer=finer
+            )
+            for node in graph.nodes
+            if (name := node.results[0].name) in footprints
+        )
+        flow = row_flow(graph, footprints, axes)
+        return Demands(found, waits=_waits(graph, axes), flow=flow)
+
+    return demands
+
+
 def _demand(
-    node: Node,
-    footprint: Footprint,
-    axis: int | None,
-    work: _Work,
-    apart: bool,
-    overlap: bool,
+    kind: type[Demand], node: Node, footprint: Footprint, axis: int | None, work: _Work
 ) -> Demand:
     result = node.result
-    kind = Overlapping if overlap else Demand
     return kind(
         result.name,
         footprint,
@@ -70,7 +81,6 @@ def _demand(
         columns=axis is not None and has_strips(node, axis),
         again=(work.rows, work.columns),
         each=work.each,
-        apart=apart,
     )
 
 

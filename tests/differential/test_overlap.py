@@ -38,7 +38,7 @@ def test_inputs_in_rounds_give_what_a_program_for_one_input_gives(
     inputs = {
         b.name: np.random.default_rng(5).random((4, *b.shape[1:]), np.float32) for b in found.inputs
     }
-    alone = Machine(compiled(name, rows, cols, ScheduleMode.LATENCY).program)
+    alone = Machine(compiled(name, rows, cols, ScheduleMode.LAYERS).program)
     expected = alone.run(inputs, codes=True)
     for output, codes in run_in_rounds(found, inputs).items():
         np.testing.assert_array_equal(codes, expected[output])

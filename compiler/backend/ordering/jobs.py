@@ -22,7 +22,7 @@ class Job:
     have not come, and `ready` is the latest of those that have, in cycles. `rank` is where its last
     item stands in its program. `then` are the jobs that wait for it. `holds` are the numbers of
     what it needs for itself while it runs, the last `links` of them the way of a transfer. `begun`
-    is when it began in the last play.
+    and `ended` are when it began and ended in the last play.
     """
 
     places: list[Place]
@@ -35,6 +35,7 @@ class Job:
     holds: list[int] = field(default_factory=list)
     links: int = 0
     begun: int = 0
+    ended: int = 0
 
     def let_wait(self, other: Job) -> None:
         """Let another job wait for this one."""

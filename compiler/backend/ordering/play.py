@@ -227,6 +227,7 @@ class Play:
             assert sent is not None
             for resource in job.holds[-job.links :] if job.links else ():
                 free[resource] = start + sent.link
+        job.ended = end
         self._end(job, end)
 
     def _pass(self, core: int, cost: OperationCost, start: int) -> int:

@@ -23,7 +23,7 @@ from imcc.compiler.cli.chip import load_chip
 from imcc.compiler.driver import compile_model
 from imcc.compiler.mapping import TileOptions
 from imcc.compiler.options import CompileOptions
-from imcc.compiler.schedule import map_overlapped, on_mesh, schedule_apart
+from imcc.compiler.schedule import ScheduleMode, map_apart, on_mesh, schedule_apart
 from imcc.isa import walk
 from imcc.isa.cost import Unit
 from imcc.isa.instructions import Fill
@@ -36,7 +36,7 @@ def scheduled() -> tuple[Sequence[Job], Needs, Sequence[Times], int]:
     """A residual network on four cores, for the shortest period of a few."""
     chip = load_chip("isaac", ("chip.mesh_rows=2", "chip.mesh_cols=2"))
     quantized = compile_model(MODEL, chip, CompileOptions()).quantized
-    placed = map_overlapped(quantized, chip, TileOptions())
+    placed = map_apart(quantized, chip, TileOptions(), ScheduleMode.THROUGHPUT)
     assert placed is not None
     plan, places = schedule_apart(*on_mesh(placed))
     program, _ = emit_with_probes(plan)
@@ -96,8 +96,11 @@ def test_the_busiest_resource_is_what_the_arrays_do_at_least() -> None:
 def test_fills_are_cut_where_places_end() -> None:
     """The same bytes are filled, and no fill reaches over the beginning of a place."""
     chip = load_chip("isaac", ("chip.mesh_rows=2", "chip.mesh_cols=2"))
-    placed = map_overlapped(
-        compile_model(MODEL, chip, CompileOptions()).quantized, chip, TileOptions()
+    placed = map_apart(
+        compile_model(MODEL, chip, CompileOptions()).quantized,
+        chip,
+        TileOptions(),
+        ScheduleMode.THROUGHPUT,
     )
     assert placed is not None
     plan, places = schedule_apart(*on_mesh(placed))

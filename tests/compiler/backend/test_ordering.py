@@ -91,6 +91,7 @@ def streamed() -> tuple[Program, Program]:
         return order_instructions(program, probes, aim)
 
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("imcc.compiler.driver.may_go_apart", lambda *_: False)
         patch.setattr("imcc.compiler.driver.order_instructions", note)
         options = CompileOptions(schedule=ScheduleMode.LATENCY)
         model = (MODELS / "fmnist_resnet8.onnx").read_bytes()

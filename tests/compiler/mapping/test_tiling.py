@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -29,10 +30,13 @@ from imcc.compiler.ir.requant import full_range
 from imcc.compiler.ir.types import DType
 from imcc.compiler.ir.verify import verify
 from imcc.compiler.mapping import TiledGraph, TileOptions, summary, tile
+from imcc.compiler.mapping.deals import packed_deal
+from imcc.compiler.mapping.overlapping import Overlapping
 from imcc.compiler.mapping.oversize import cut_to_chip
 from imcc.compiler.mapping.placer import Deal
+from imcc.compiler.mapping.regions import Cutter
 from imcc.compiler.mapping.shares import Demand, Demands, Footprint, Room, Share
-from imcc.compiler.mapping.tiling import Sharing
+from imcc.compiler.mapping.tiling import Sharing, cutter_of, footprint, tile_apart
 from imcc.compiler.passes import PassContext
 from imcc.compiler.passes.tile import Tile
 from imcc.isa.target import Target, builtin_targets, load_target
@@ -237,6 +241,44 @@ def test_what_does_not_pack_in_groups_lies_on_the_chip_once() -> None:
     tiled = tile(_small_and_large(), _chip(2, 8), sharing=_sharing(9))
     tiled.verify()
     assert not tiled.groups
+
+
+def test_a_large_product_fills_what_packed_ones_leave() -> None:
+    """Four groups of 8 arrays leave 3 on each of four cores, and pieces of 6 find no room there."""
+    graph, chip = _Net((1, 32)).dense(32, 32).dense(32, 48).finish(), _chip(4, 11)
+
+    def asked(_: Graph, footprints: Mapping[str, Footprint]) -> Demands:
+        assert [held.arrays for held in footprints.values()] == [8, 12]
+        return Demands(tuple(Overlapping(name, held, 1, 1) for name, held in footprints.items()))
+
+    def dealt(demands: Demands, cutters: Mapping[str, Cutter], target: Target) -> Iterator[Deal]:
+        deal = packed_deal({"y1": Share(groups=4), "y2": Share()}, demands, cutters, target)
+        assert deal is not None
+        assert deal.shares["y2"].pours
+        yield deal
+
+    tiled = tile_apart(graph, chip, TileOptions(), lambda *_: True, asked, dealt)
+    assert tiled is not None
+    tiled.verify()
+    assert sorted(plan.home for plan in tiled.groups["y1"]) == [0, 1, 2, 3]
+    shards = _op(tiled, "y2").plan.shards
+    arrays = {(shard.core, tile.array) for shard in shards for tile in shard.matrix.tiles}
+    assert Counter(core for core, _ in arrays) == dict.fromkeys(range(4), 3)
+    x = {"x": np.random.default_rng(2).normal(30, 20, (1, 32)).astype(np.float32)}
+    np.testing.assert_array_equal(evaluate(tiled.graph, x)["out"], evaluate(graph, x)["out"])
+
+
+def test_no_deal_where_there_is_too_little_for_what_would_be_poured() -> None:
+    """Four groups leave 8 arrays of 40."""
+    graph, chip = _Net((1, 32)).dense(32, 32).dense(32, 48).finish(), _chip(4, 10)
+    cutters = {
+        node.result.name: cutter
+        for node in graph.nodes
+        if (cutter := cutter_of(graph, node, chip, TileOptions())) is not None
+    }
+    asked = tuple(Overlapping(name, footprint(one), 1, 1) for name, one in cutters.items())
+    shares = {"y1": Share(groups=4), "y2": Share()}
+    assert packed_deal(shares, Demands(asked), cutters, chip) is None
 
 
 def test_spread_limits_products_a_core() -> None:

@@ -35,7 +35,7 @@ def test_the_faster_program_is_taken(
 
     Of programs for inputs in turn; those whose inputs overlap follow the estimate.
     """
-    monkeypatch.setattr("imcc.compiler.driver.may_overlap", lambda *_: False)
+    monkeypatch.setattr("imcc.compiler.driver.may_go_apart", lambda *_: False)
     single, chosen = (
         compile_model(
             MODELS / f"{network}.onnx", target, CompileOptions(schedule=mode, unfolding=unfolding)

@@ -1,0 +1,156 @@
+"""Programs in which every product has arrays of its own, all of which can work side by side.
+
+Their instructions are put in order before memory is shared out. For throughput inputs overlap, for
+latency an input goes through as soon as it can. They are longer than others and take longer to
+make, so they are tried up to a number of instructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from imcc.isa import Program, Target
+from imcc.isa.target import Network
+
+from .backend import (
+    Aim,
+    InRounds,
+    Unshared,
+    ValueProbe,
+    emit_with_probes,
+    order_single,
+    overlap_inputs,
+    played_cycles,
+)
+from .ir import Graph
+from .ir.ops.host import Host
+from .mapping import TiledGraph, TileOptions
+from .options import Facts, write_facts
+from .schedule import Schedule, ScheduleMode, map_apart, on_mesh, schedule_apart
+from .schedule.streamed import Streamed
+
+# By how much longer rounds may be than their schedule: cores run in order.
+_DRIFT = 1.08
+# Of the time for which the busiest resource works, a period to which no program in turn comes near.
+_SURE = 1.25
+# How much shorter runs of rows are for latency: the shorter, the sooner the next product begins.
+_FINER = (8, 4, 2, 1)
+# Instructions for each operand in a graph cut in rows, about: most are rows that come from a core.
+_FOR_AN_OPERAND = 3.5
+# By how much longer these programs are than others, at least.
+_LONGER = 2.5
+
+
+@dataclass(frozen=True, eq=False)
+class Apart:
+    """A program, what it was made from, and what it promises.
+
+    That is the `cycles` of an input, or from input to input, and whether programs in which products
+    share arrays can be no faster.
+    """
+
+    tiled: TiledGraph
+    schedule: Schedule
+    program: Program
+    probes: tuple[ValueProbe, ...]
+    aim: Aim
+    cycles: float
+    is_fastest: bool
+
+    def is_faster_than(self, other: Program) -> bool:
+        """Whether it promises to be, of a program whose instructions are not in order yet."""
+        return self.is_fastest or self.cycles < played_cycles(other, self.aim)
+
+
+def may_go_apart(tiled: TiledGraph, program: Program, facts: Facts) -> bool:
+    """Whether it is worth trying for the network of a program in which products share cores.
+
+    All weights must be on the chip at a time, the host have no part, and cores lie on a mesh: on a
+    bus phases do better.
+    """
+    return (
+        facts.options.schedule is not ScheduleMode.LAYERS
+        and tiled.target.chip.network is Network.MESH
+        and tiled.stage_count == 1
+        and not any(isinstance(node.op, Host) for node in tiled.graph.nodes)
+        and _LONGER * _length(program) <= facts.options.most_instructions
+    )
+
+
+def apart(quantized: Graph, target: Target, facts: Facts) -> Apart | None:
+    """The program with arrays for every product; None where it does not come out."""
+    return _MAKERS[facts.options.schedule](quantized, target, facts)
+
+
+def _for_latency(quantized: Graph, target: Target, facts: Facts) -> Apart | None:
+    """The program with the finest runs that is not too long; of all of them, if there is time."""
+    found: list[Apart] = []
+    for finer in _FINER:
+        made = _single(quantized, target, facts, finer)
+        if made is not None:
+            found.append(made)
+        if found and not facts.options.takes_time:
+            break
+    return min(found, key=lambda one: one.cycles, default=None)
+
+
+def _single(quantized: Graph, target: Target, facts: Facts, finer: int) -> Apart | None:
+    """The program for one input at a time with runs so much finer."""
+    options = TileOptions(facts.options.adc, unfolding=facts.options.unfolding)
+    placed = map_apart(quantized, target, options, ScheduleMode.LATENCY, finer)
+    if placed is None:
+        return None
+    tiled, streamed = on_mesh(placed)
+    if _FOR_AN_OPERAND * _operands(streamed) > facts.options.most_instructions:
+        return None
+    plan, unshared = _unshared(tiled, streamed, facts)
+    found = None if _is_long(unshared, facts) else order_single(unshared)
+    if found is None:
+        return None
+    return _made(tiled, plan, found.rounds, Aim.ONE_INPUT, found.cycles, False)
+
+
+def _for_throughput(quantized: Graph, target: Target, facts: Facts) -> Apart | None:
+    options = TileOptions(facts.options.adc, unfolding=facts.options.unfolding)
+    placed = map_apart(quantized, target, options, ScheduleMode.THROUGHPUT)
+    if placed is None:
+        return None
+    tiled, streamed = on_mesh(placed)
+    plan, unshared = _unshared(tiled, streamed, facts)
+    found = None if _is_long(unshared, facts) else overlap_inputs(unshared)
+    if found is None:
+        return None
+    surely = found.period <= _SURE * found.busiest
+    return _made(tiled, plan, found.rounds, Aim.INPUTS_IN_A_ROW, found.period * _DRIFT, surely)
+
+
+_MAKERS: dict[ScheduleMode, Callable[[Graph, Target, Facts], Apart | None]] = {
+    ScheduleMode.LATENCY: _for_latency,
+    ScheduleMode.THROUGHPUT: _for_throughput,
+}
+
+
+def _unshared(tiled: TiledGraph, streamed: Streamed, facts: Facts) -> tuple[Schedule, Unshared]:
+    plan, places = schedule_apart(tiled, streamed)
+    program, probes = emit_with_probes(plan, write_facts(facts))
+    return plan, Unshared.of(program, probes, places)
+
+
+def _made(
+    tiled: TiledGraph, plan: Schedule, rounds: InRounds, aim: Aim, cycles: float, fastest: bool
+) -> Apart:
+    plan = replace(plan, peak=rounds.peaks)
+    return Apart(tiled, plan, rounds.program, rounds.probes, aim, cycles, fastest)
+
+
+def _operands(streamed: Streamed) -> int:
+    return sum(len(node.operands) for node in streamed.graph.nodes)
+
+
+def _is_long(unshared: Unshared, facts: Facts) -> bool:
+    return _length(unshared.program) > facts.options.most_instructions
+
+
+def _length(program: Program) -> int:
+    return sum(map(len, program.cores.values()))
