@@ -110,19 +110,29 @@ def _covers(adc: Adc, low: int, high: int) -> bool:
 
 def _exact_bound(matrix: Matrix, planes: Planes) -> int:
     rows, columns = _held(matrix, planes)
+    levels = [(1, planes.positive), (-1, planes.negative)]
+    terms = [
+        (sign * part.coefficient, cells[index], int(cells[index].max()))
+        for sign, cells in levels
+        if cells is not None
+        for index, part in enumerate(matrix.slices)
+    ]
+    reach = abs(matrix.center) + sum(abs(worth) * highest for worth, _, highest in terms)
     there = rows[:, :, np.newaxis] & columns[:, np.newaxis]
-    reach = abs(matrix.center) + sum(abs(part.coefficient) for part in matrix.slices) * (
-        _LARGEST_LEVEL
-    )
-    dtype = np.int32 if reach * rows.shape[1] < 1 << 31 else np.int64
-    weights = np.multiply(there, matrix.center, dtype=dtype)
-    for index, part in enumerate(matrix.slices):
-        weights += np.multiply(planes.positive[index], part.coefficient, dtype=dtype)
-        if planes.negative is not None:
-            weights -= np.multiply(planes.negative[index], part.coefficient, dtype=dtype)
-    low = np.minimum(weights, 0).sum(axis=1, dtype=dtype)
-    high = np.maximum(weights, 0).sum(axis=1, dtype=dtype)
-    return max(int(high.max()), -int(low.min())) * ((1 << matrix.input_bits) - 1)
+    weights = np.multiply(there, matrix.center, dtype=_integers(reach))
+    for worth, cells, highest in terms:
+        if highest:
+            weights += np.multiply(cells, worth, dtype=weights.dtype)
+    sums = _integers(reach * rows.shape[1], np.int32)
+    total = weights.sum(axis=1, dtype=sums)
+    high = np.maximum(weights, 0, out=weights).sum(axis=1, dtype=sums)
+    return max(int(high.max()), int((high - total).max())) * ((1 << matrix.input_bits) - 1)
+
+
+def _integers(reach: int, least: type[np.signedinteger] = np.int16) -> type[np.signedinteger]:
+    """The narrowest type of at least so many bits that holds magnitudes up to `reach`."""
+    kinds = (np.int16, np.int32, np.int64)
+    return next(k for k in kinds[kinds.index(least) :] if reach <= np.iinfo(k).max)
 
 
 def _held(matrix: Matrix, planes: Planes) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

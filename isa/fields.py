@@ -22,29 +22,22 @@ class Space(IntEnum):
 
 
 class ElementType(IntEnum):
-    """The type of one element of a stream (little endian in memory)."""
+    """The type of one element of a stream (little endian in memory), `size` bytes long."""
 
-    U8 = 0
-    I8 = 1
-    U16 = 2
-    I16 = 3
-    I32 = 4
-    U32 = 5
+    size: int
 
-    @property
-    def size(self) -> int:
-        """Bytes of one element."""
-        return _SIZES[self]
+    U8 = 0, 1
+    I8 = 1, 1
+    U16 = 2, 2
+    I16 = 3, 2
+    I32 = 4, 4
+    U32 = 5, 4
 
-
-_SIZES = {
-    ElementType.U8: 1,
-    ElementType.I8: 1,
-    ElementType.U16: 2,
-    ElementType.I16: 2,
-    ElementType.I32: 4,
-    ElementType.U32: 4,
-}
+    def __new__(cls, value: int, size: int = 1) -> ElementType:
+        """Make a member."""
+        member = int.__new__(cls, value)
+        member._value_, member.size = value, size
+        return member
 
 
 class HostType(IntEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from .fields import ElementType, HostType
@@ -113,6 +113,13 @@ class Program:
         """How many phases it has: as many inputs are worked on at a time."""
         marks = (sum(isinstance(i, Phase) for i in code) for code in self.cores.values())
         return 1 + max(marks, default=0)
+
+    @cached_property
+    def alike(self) -> tuple[int, ...]:
+        """For each matrix the first that differs from it by nothing but its core, itself or not."""
+        first: dict[Matrix, int] = {}
+        anywhere = (replace(matrix, core=0) for matrix in self.matrices)
+        return tuple(first.setdefault(one, index) for index, one in enumerate(anywhere))
 
     @cached_property
     def lags(self) -> int:

@@ -10,10 +10,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from heapq import heappop, heappush
 from math import prod
 from operator import itemgetter
+from typing import Any
 
 from .errors import ValidationError
 from .fields import ElementType, Role, Rounding, Space
@@ -41,7 +42,6 @@ _STREAM_FIELDS = {
     kind: tuple(f.name for f in kind.layout if f.kind.role in (Role.READ, Role.WRITE))
     for kind in TABLE.values()
 }
-_REGISTER_SETUP = frozenset({Step, Stream, Dim})
 _CONTROL = frozenset({Nop, Loop, Halt, Lag})
 
 
@@ -91,13 +91,22 @@ class StreamState:
     @cached_property
     def extent(self) -> tuple[int, int]:
         """First byte and byte behind the last that the stream can touch."""
-        low = high = self.base
-        for count, stride in zip(self.counts, self.strides, strict=True):
-            if stride < 0:
-                low += (count - 1) * stride
-            else:
-                high += (count - 1) * stride
-        return low, high + self.element.size
+        low, high = _reach(self.element, self.counts, self.strides)
+        return self.base + low, self.base + high
+
+
+@lru_cache(1 << 16)
+def _reach(
+    element: ElementType, counts: tuple[int, ...], strides: tuple[int, ...]
+) -> tuple[int, int]:
+    """The extent of a stream from byte 0; streams walk in few ways."""
+    low = high = 0
+    for count, stride in zip(counts, strides, strict=True):
+        if stride < 0:
+            low += (count - 1) * stride
+        else:
+            high += (count - 1) * stride
+    return low, high + element.size
 
 
 @dataclass(frozen=True)
@@ -110,7 +119,7 @@ class OutputStage:
     rounding: Rounding
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Operation:
     """One instruction at run time: its streams by field name, and the output stage in force."""
 
@@ -119,6 +128,21 @@ class Operation:
     instruction: Instruction
     streams: Mapping[str, StreamState]
     stage: OutputStage | None
+
+    def __init__(
+        self,
+        core: int,
+        pc: int,
+        instruction: Instruction,
+        streams: Mapping[str, StreamState],
+        stage: OutputStage | None,
+    ) -> None:
+        fields = self.__dict__  # as in a stream
+        fields["core"] = core
+        fields["pc"] = pc
+        fields["instruction"] = instruction
+        fields["streams"] = streams
+        fields["stage"] = stage
 
 
 @dataclass(frozen=True)
@@ -153,37 +177,24 @@ def walk_round(core: int, code: tuple[Instruction, ...]) -> Iterator[tuple[int, 
     for pc in program_counters(core, code):
         instruction = code[pc]
         kind = type(instruction)
-        if kind in _REGISTER_SETUP:
-            _set_up(registers, instruction, core, pc)
-        elif isinstance(instruction, Setq):
+        try:
+            if kind in _SET_UP:
+                _SET_UP[kind](registers, instruction)
+                continue
+            streams = {name: registers[getattr(instruction, name)] for name in _STREAM_FIELDS[kind]}
+        except KeyError as error:
+            raise ValidationError(
+                f"core {core} at {pc}: stream s{error.args[0]} is used before it is set"
+            ) from None
+        if isinstance(instruction, Setq):
             low, high, rounding = instruction.low, instruction.high, Rounding(instruction.rounding)
             stage = OutputStage(instruction.zero_point, low, high, rounding)
         elif kind not in _CONTROL:
-            streams = {
-                name: _read(registers, getattr(instruction, name), core, pc)
-                for name in _STREAM_FIELDS[kind]
-            }
             yield lag, Operation(core, pc, instruction, streams, stage)
         elif isinstance(instruction, Lag):
             lag = instruction.rounds
         elif kind is Halt:
             return
-
-
-def _set_up(
-    registers: dict[int, StreamState], instruction: Instruction, core: int, pc: int
-) -> None:
-    """Play an instruction that does nothing but set a register."""
-    if isinstance(instruction, Step):
-        state = _read(registers, instruction.stream, core, pc)
-        registers[instruction.stream] = state.moved(instruction.delta)
-    elif isinstance(instruction, Stream):
-        space, element = Space(instruction.space), ElementType(instruction.element)
-        registers[instruction.stream] = StreamState(space, element, instruction.base)
-    elif isinstance(instruction, Dim):
-        state = _read(registers, instruction.stream, core, pc)
-        axis = (instruction.axis, instruction.count, instruction.stride)
-        registers[instruction.stream] = _with_axis(state, *axis)
 
 
 def interleave(
@@ -328,14 +339,28 @@ def program_counters(core: int, code: tuple[Instruction, ...], start: int = 0) -
                 frames.append((pc, end, instruction.count))
 
 
-def _read(registers: Mapping[int, StreamState], stream: int, core: int, pc: int) -> StreamState:
-    state = registers.get(stream)
-    if state is None:
-        raise ValidationError(f"core {core} at {pc}: stream s{stream} is used before it is set")
-    return state
+def _set(registers: dict[int, StreamState], instruction: Stream) -> None:
+    space, element = Space(instruction.space), ElementType(instruction.element)
+    registers[instruction.stream] = StreamState(space, element, instruction.base)
 
 
-def _with_axis(state: StreamState, axis: int, count: int, stride: int) -> StreamState:
+def _set_axis(registers: dict[int, StreamState], instruction: Dim) -> None:
+    state, axis = registers[instruction.stream], instruction.axis
     counts, strides = list(state.counts), list(state.strides)
-    counts[axis], strides[axis] = count, stride
-    return StreamState(state.space, state.element, state.base, tuple(counts), tuple(strides))
+    counts[axis], strides[axis] = instruction.count, instruction.stride
+    registers[instruction.stream] = StreamState(
+        state.space, state.element, state.base, tuple(counts), tuple(strides)
+    )
+
+
+def _move(registers: dict[int, StreamState], instruction: Step) -> None:
+    register = instruction.stream
+    registers[register] = registers[register].moved(instruction.delta)
+
+
+# Play an instruction that does nothing but set a register.
+_SET_UP: dict[type[Instruction], Callable[[dict[int, StreamState], Any], None]] = {
+    Stream: _set,
+    Dim: _set_axis,
+    Step: _move,
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +18,9 @@ from ..planes import gather_planes, part_of
 from ..program import Program
 from ..target import Target
 from ..walk import Operation, StreamState
-from .matrices import anywhere
 
 
-@dataclass(frozen=True, slots=True)
-class _Box:
+class _Box(NamedTuple):
     """Rows [top, bottom) and columns [left, right) of an array."""
 
     top: int
@@ -41,6 +40,15 @@ class _Box:
         top, bottom = max(self.top, other.top), min(self.bottom, other.bottom)
         left, right = max(self.left, other.left), min(self.right, other.right)
         return _Box(top, bottom, left, right)
+
+    def covers(self, other: _Box) -> bool:
+        """Whether all cells of another are among these."""
+        return (
+            self.top <= other.top
+            and other.bottom <= self.bottom
+            and self.left <= other.left
+            and other.right <= self.right
+        )
 
     def meets(self, other: _Box) -> bool:
         """Whether there are cells of both."""
@@ -71,7 +79,16 @@ class _Levels:
     written: NDArray[np.bool_]
 
 
-_Written = tuple[tuple[_Box, StreamState], ...]  # what each of several writes covers, from where
+class _Content(NamedTuple):
+    """What a write covers, and the stream that it takes the levels from."""
+
+    box: _Box
+    base: int
+    counts: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+_Written = tuple[_Content, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,8 +114,8 @@ class _Cells:
 
     def write(self, box: _Box, source: StreamState) -> None:
         """Program a rectangle, which is free for any matrix then."""
-        kept = (one for one in self.written if box.common(one[0]) != one[0])
-        self.written = (*kept, (box, source))
+        kept = [one for one in self.written if not box.covers(one.box)]
+        self.written = (*kept, _Content(box, source.base, source.counts, source.strides))
         self._take(box)
         self.version += 1
 
@@ -106,10 +123,11 @@ class _Cells:
         """The levels of all cells."""
         shape, bits = (target.array.rows, target.array.cols), target.array.cell_bits
         held = _Levels(np.zeros(shape, np.uint8), np.zeros(shape, np.bool_))
-        for box, source in self.written:
+        for content in self.written:
+            box = content.box
             place = np.s_[box.top : box.bottom, box.left : box.right]
             columns = box.right - box.left
-            packed = _gather(constants, source).reshape(-1, packed_bytes(columns, bits))
+            packed = _gather(constants, content).reshape(-1, packed_bytes(columns, bits))
             held.levels[place] = unpack_levels(packed, columns, bits)
             held.written[place] = True
         return held
@@ -154,9 +172,10 @@ class Arrays:
         self._constants = np.frombuffer(program.constants, np.uint8)
         self._arrays: dict[tuple[int, int], _Cells] = defaultdict(_Cells)
         self._writes: dict[int, int] = defaultdict(int)
-        self._checked: dict[int, tuple[int, dict[int, int]]] = {}
-        self._sound: set[tuple[Matrix, tuple[_Written, ...]]] = set()
-        self._parts: dict[Matrix, tuple[_Part, ...]] = {}
+        self._checked: dict[int, int] = {}  # by matrix: the writes to its core until then
+        self._versions: dict[int, list[int]] = {}
+        self._sound: set[tuple[int, tuple[_Written, ...]]] = set()
+        self._parts: dict[int, tuple[_Part, ...]] = {}
 
     def write(self, operation: Operation) -> None:
         """Program the cells of a `write` that has passed all other checks."""
@@ -173,21 +192,26 @@ class Arrays:
     def check(self, operation: Operation) -> Iterator[str]:
         """Check that the cells behind an `mvm` are written, for it, and keep to its bound."""
         assert isinstance(operation.instruction, Mvm)
-        index = operation.instruction.matrix
-        matrix = self._program.matrices[index]
-        if self._is_checked(index, matrix):
+        index, writes = operation.instruction.matrix, self._writes[operation.core]
+        if self._checked.get(index) == writes:
             return
-        alike = anywhere(matrix)
+        self._checked[index] = writes
+        matrix, alike = self._program.matrices[index], self._program.alike[index]
         if alike not in self._parts:
             self._parts[alike] = tuple(_parts(matrix))
         parts = self._parts[alike]
-        content = tuple(self._arrays[matrix.core, part.array].written for part in parts)
-        if (alike, content) not in self._sound:
+        cells = [self._arrays[matrix.core, part.array] for part in parts]
+        before, now = self._versions.get(index), [one.version for one in cells]
+        if now == before:
+            return
+        self._versions[index] = now
+        content = (alike, tuple([one.written for one in cells]))
+        if content not in self._sound:
             problems = tuple(self._unsound(index, matrix))
             yield from problems
             if problems:
                 return
-            self._sound.add((alike, content))
+            self._sound.add(content)
         for part in parts:
             yield from self._claim(index, part)
 
@@ -212,15 +236,6 @@ class Arrays:
         bound = max(_bound(copy, held) for copy in _copies_apart(matrix))
         if bound > matrix.bound:
             yield f"an accumulator of m{index} can reach {bound}; the matrix says {matrix.bound}"
-
-    def _is_checked(self, index: int, matrix: Matrix) -> bool:
-        """Whether a matrix is as it was when it was checked; if not, note how it is."""
-        writes, versions = self._checked.get(index, (-1, {}))
-        if writes == self._writes[matrix.core]:
-            return True
-        now = {tile.array: self._arrays[matrix.core, tile.array].version for tile in matrix.tiles}
-        self._checked[index] = (self._writes[matrix.core], now)
-        return now == versions
 
     def _claim(self, index: int, part: _Part) -> Iterator[str]:
         """Take cells of an array for a matrix; those of another must be written anew before."""
@@ -272,11 +287,6 @@ def _bound(matrix: Matrix, held: Mapping[int, _Levels]) -> int:
     return accumulator_bound(matrix, planes)
 
 
-def _gather(memory: NDArray[np.uint8], stream: StreamState) -> NDArray[np.uint8]:
-    return np.ndarray(
-        stream.counts,
-        np.uint8,
-        buffer=memory.data,
-        offset=stream.base,
-        strides=stream.strides,
-    )
+def _gather(memory: NDArray[np.uint8], content: _Content) -> NDArray[np.uint8]:
+    _, base, counts, strides = content
+    return np.ndarray(counts, np.uint8, buffer=memory.data, offset=base, strides=strides)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from functools import cache
 from itertools import product
 
@@ -28,19 +27,14 @@ def check_matrices(program: Program) -> Iterator[str]:
     Tiles of several matrices may: see `arrays.Arrays`. Matrices that differ by nothing but their
     cores are checked once.
     """
-    found: dict[Matrix, tuple[str, ...]] = {}
+    found: dict[int, tuple[str, ...]] = {}
     for index, matrix in enumerate(program.matrices):
         if matrix.core not in program.cores:
             yield f"matrix m{index}: core {matrix.core} has no code"
-        alike = anywhere(matrix)
-        if alike not in found:
-            found[alike] = tuple(_matrix(program, matrix)) or tuple(_shared_cells(program, matrix))
+        alike = program.alike[index]
+        if alike == index:
+            found[index] = tuple(_matrix(program, matrix)) or tuple(_shared_cells(program, matrix))
         yield from (f"matrix m{index}: {message}" for message in found[alike])
-
-
-def anywhere(matrix: Matrix) -> Matrix:
-    """A matrix as it is on whatever core."""
-    return replace(matrix, core=0)
 
 
 def _matrix(program: Program, matrix: Matrix) -> Iterator[str]:
@@ -235,11 +229,15 @@ def _copies(matrix: Matrix) -> Iterator[str]:
 
 
 def _shared_cells(program: Program, matrix: Matrix) -> Iterator[str]:
-    taken: dict[int, NDArray[np.bool_]] = {}
     shape = (program.target.array.rows, program.target.array.cols)
+    taken = {tile.array: np.zeros(shape, np.bool_) for tile in matrix.tiles}
     for tile in matrix.tiles:
-        if tile.array not in taken:
-            taken[tile.array] = np.zeros(shape, np.bool_)
+        part_of(taken[tile.array], tile)[...] = True
+    if sum(map(np.count_nonzero, taken.values())) == sum(t.rows * t.cols for t in matrix.tiles):
+        return
+    for cells in taken.values():
+        cells[...] = False
+    for tile in matrix.tiles:
         cells = part_of(taken[tile.array], tile)
         if cells.any():
             yield f"{tile} shares cells of array a{tile.array} with another tile"

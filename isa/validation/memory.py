@@ -7,9 +7,8 @@ overlapping windows cost no more than the bytes that they cover.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from ..fields import Role, Space
 from ..instruction import Instruction
 from ..instructions import Copy, Dot, Mvm
-from ..program import Program
+from ..program import Binding, Program
 from ..walk import Operation, StreamState
 from .operands import RULES
 
@@ -30,8 +29,7 @@ MAX_ELEMENTS = 1 << 26
 MAX_PRODUCTS = 1 << 34
 
 
-@dataclass(frozen=True)
-class Footprint:
+class Footprint(NamedTuple):
     """Runs of `run` bytes from `base`, repeated along (count, stride) axes, strides positive."""
 
     base: int
@@ -91,6 +89,34 @@ def read_streams(operation: Operation) -> Iterator[tuple[str, StreamState]]:
             yield name, stream
 
 
+class _Written:
+    """Which bytes of a memory have been written, from byte `first` on: a 1 for each that has."""
+
+    def __init__(self, first: int, size: int) -> None:
+        self.first = first
+        self._flags = bytearray(size)
+        self.flags: Bitmap = np.frombuffer(self._flags, np.bool_)
+
+    def holds(self, stream: StreamState) -> bool:
+        """Whether all bytes of a stream have been written."""
+        low, high = stream.extent
+        if self._flags.find(0, low - self.first, high - self.first) < 0:
+            return True
+        return bool(footprint(stream).view(self.flags, self.first).all())
+
+    def add(self, stream: StreamState) -> None:
+        """Note that a stream has been written."""
+        footprint(stream).view(self.flags, self.first)[...] = True
+
+    def missing(self, stream: StreamState) -> tuple[int, int]:
+        """How many bytes of a stream have not been written, and the first of them."""
+        low, high = stream.extent
+        touched = np.zeros(high - low, np.bool_)
+        footprint(stream).view(touched, low)[...] = True
+        missing = np.flatnonzero(touched & ~self.flags[low - self.first : high - self.first])
+        return len(missing), low + int(missing[0])
+
+
 class Memories:
     """Which bytes of each memory have been written."""
 
@@ -98,39 +124,38 @@ class Memories:
         self._program = program
         self._constants = len(program.constants)
         self._local_bytes = program.target.core.local_memory_bytes
-        self._local: dict[int, Bitmap] = {
-            core: np.zeros(self._local_bytes, np.bool_) for core in program.cores
-        }
-        self._global = np.zeros(program.global_size, np.bool_)
-        self._global[: self._constants] = True
+        self._local = {core: _Written(0, self._local_bytes) for core in program.cores}
+        self._global = _Written(self._constants, program.global_size - self._constants)
         for binding in program.inputs:
-            self._global[binding.address : binding.address + binding.size] = True
+            self._flags_of(binding)[...] = True
 
-    def apply(self, operation: Operation) -> Iterator[str]:
+    def apply(self, operation: Operation) -> list[str]:
         """Check the streams of an operation, then mark what it writes."""
         problems = [
             message
             for name, stream in operation.streams.items()
-            if not self._is_small_and_local(stream)
+            if not self._is_plain(name, stream)
             for message in self._problems(operation.instruction, name, stream)
         ]
         if problems:
-            yield from problems
-            return
-        yield from self._overlaps(operation)
-        yield from self._reads(operation)
-        if "dst" in operation.streams:
-            stream = operation.streams["dst"]
-            footprint(stream).view(self._map(operation.core, stream))[...] = True
+            return problems
+        dst = operation.streams.get("dst")
+        if dst is not None:
+            problems += self._overlaps(operation, dst)
+        for name, stream in read_streams(operation):
+            problems += self._uninitialised(operation.core, name, stream)
+        if dst is not None:
+            self._memory(operation.core, dst).add(dst)
+        return problems
 
     def forget(self, core: int) -> None:
         """Let a core begin a phase: nothing in its local memory is of use any more."""
-        self._local[core][...] = False
+        self._local[core].flags[...] = False
 
     def missing_outputs(self) -> Iterator[str]:
         """Report outputs with bytes that no store has written."""
         for binding in self._program.outputs:
-            stored = self._global[binding.address : binding.address + binding.size]
+            stored = self._flags_of(binding)
             if not stored.all():
                 first = binding.address + int(np.argmin(stored))
                 missing = binding.size - int(stored.sum())
@@ -139,19 +164,28 @@ class Memories:
                     f"stored, the first at global byte {first}"
                 )
 
-    def _map(self, core: int, stream: StreamState) -> Bitmap:
+    def _flags_of(self, binding: Binding) -> Bitmap:
+        start = binding.address - self._constants
+        return self._global.flags[start : start + binding.size]
+
+    def _memory(self, core: int, stream: StreamState) -> _Written:
         return self._global if stream.space is Space.GLOBAL else self._local[core]
 
-    def _is_small_and_local(self, stream: StreamState) -> bool:
-        """Whether nothing can be wrong with a stream, as with nearly all: a quick answer."""
+    def _is_plain(self, name: str, stream: StreamState) -> bool:
+        """Whether nothing can be wrong with a stream, as with nearly all: a quick answer.
+
+        It is small, and is in local memory or reads constants.
+        """
         low, high = stream.extent
-        return (
-            stream.space is Space.LOCAL
-            and low >= 0
-            and high <= self._local_bytes
-            and _is_aligned(stream)
-            and stream.count <= MAX_ELEMENTS
-        )
+        if stream.space is Space.LOCAL:
+            lies = low >= 0 and high <= self._local_bytes
+        else:
+            lies = self._is_constant(stream) and name != "dst"
+        return lies and stream.count <= MAX_ELEMENTS and _is_aligned(stream)
+
+    def _is_constant(self, stream: StreamState) -> bool:
+        low, high = stream.extent
+        return stream.space is Space.GLOBAL and low >= 0 and high <= self._constants
 
     def _problems(self, instruction: Instruction, name: str, stream: StreamState) -> Iterator[str]:
         yield from _length(instruction, name, stream)
@@ -161,7 +195,7 @@ class Memories:
     def _placement(self, name: str, stream: StreamState, writes: bool) -> Iterator[str]:
         low, high = stream.extent
         is_global = stream.space is Space.GLOBAL
-        size = len(self._global) if is_global else self._local_bytes
+        size = self._program.global_size if is_global else self._local_bytes
         space = "global" if is_global else "local"
         if low < 0 or high > size:
             yield f"{name} touches bytes {low}..{high - 1} of {space} memory (0..{size - 1})"
@@ -175,40 +209,26 @@ class Memories:
             element, unit = stream.element.name.lower(), stream.element.size
             yield f"{name}: base {stream.base} and strides must be multiples of {unit} ({element})"
 
-    def _overlaps(self, operation: Operation) -> Iterator[str]:
-        dst = operation.streams.get("dst")
-        if dst is None:
-            return
-        elementwise = RULES[type(operation.instruction)].elementwise
+    def _overlaps(self, operation: Operation, dst: StreamState) -> Iterator[str]:
         for name, stream in operation.streams.items():
             if name == "dst" or stream.space is not dst.space or not _meet(stream, dst):
                 continue
-            if elementwise and _same_walk(stream, dst):
+            if RULES[type(operation.instruction)].elementwise and _same_walk(stream, dst):
                 continue
             if isinstance(operation.instruction, Copy) and _moves_down(stream, dst):
                 continue
             if _share_bytes(stream, dst):
                 yield f"{name} and dst overlap in part"
 
-    def _reads(self, operation: Operation) -> Iterator[str]:
-        for name, stream in read_streams(operation):
-            yield from self._uninitialised(operation.core, name, stream)
-
     def _uninitialised(self, core: int, name: str, stream: StreamState) -> Iterator[str]:
-        memory = self._map(core, stream)
-        low, high = stream.extent
-        if memory[low:high].all():
+        memory = self._memory(core, stream)
+        if self._is_constant(stream) or memory.holds(stream):
             return
-        used = footprint(stream)
-        if used.view(memory).all():
-            return
-        touched = np.zeros(high - low, np.bool_)
-        used.view(touched, low)[...] = True
-        missing = np.flatnonzero(touched & ~memory[low:high])
+        count, first = memory.missing(stream)
         space = stream.space.name.lower()
         yield (
-            f"{name} reads {len(missing)} bytes of {space} memory that nothing has written, "
-            f"the first at {low + int(missing[0])}"
+            f"{name} reads {count} bytes of {space} memory that nothing has written, "
+            f"the first at {first}"
         )
 
 
@@ -216,8 +236,13 @@ def _is_aligned(stream: StreamState) -> bool:
     unit = stream.element.size
     if unit == 1:
         return True
-    steps = zip(stream.counts, stream.strides, strict=True)
-    return not stream.base % unit and not any(stride % unit for count, stride in steps if count > 1)
+    return not stream.base % unit and _has_aligned_steps(unit, stream.counts, stream.strides)
+
+
+@lru_cache(1 << 16)
+def _has_aligned_steps(unit: int, counts: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    steps = zip(counts, strides, strict=True)
+    return not any(stride % unit for count, stride in steps if count > 1)
 
 
 def _length(instruction: Instruction, name: str, stream: StreamState) -> Iterator[str]:

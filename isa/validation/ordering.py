@@ -33,7 +33,9 @@ class GlobalOrder:
 
     def exchange(self, step: Exchange) -> None:
         """Order what both cores did before the exchange before what both do after it."""
-        self._join([self._index[step.send.core], self._index[step.recv.core]])
+        one, other = (self._clocks[self._index[side.core]] for side in (step.send, step.recv))
+        np.maximum(one, other, out=one)
+        other[:] = one
 
     def barrier(self, core: int) -> None:
         """Note that a core is at a barrier; those that follow each other are at the same one."""
@@ -44,34 +46,36 @@ class GlobalOrder:
 
     def apply(self, operation: Operation) -> Iterator[str]:
         """Check the global operands of an operation, then note them."""
-        self._leave_barrier()
+        if self._at_barrier:
+            self._leave_barrier()
         for name, stream in operation.streams.items():
             if stream.space is Space.GLOBAL and stream.base >= self._first:
                 yield from self._access(self._index[operation.core], stream, name == "dst")
 
     def _access(self, core: int, stream: StreamState, writes: bool) -> Iterator[str]:
-        clock = self._clocks[core]
+        clock, used = self._clocks[core], footprint(stream)
+        for earlier in (False, True) if writes else (True,):
+            other = used.view(self._core[earlier], self._first)
+            time = used.view(self._time[earlier], self._first)
+            if (clock.take(other) < time).any():
+                yield self._unordered(core, stream, earlier)
+        clock[core] += 1
+        used.view(self._core[writes], self._first)[...] = core
+        used.view(self._time[writes], self._first)[...] = clock[core]
+
+    def _unordered(self, core: int, stream: StreamState, earlier: bool) -> str:
         low, high = (edge - self._first for edge in stream.extent)
         touched = np.zeros(high - low, np.bool_)
         footprint(stream).view(touched, stream.extent[0])[...] = True
-        for earlier in (False, True) if writes else (True,):
-            other = self._core[earlier][low:high][touched]
-            unordered = clock[other] < self._time[earlier][low:high][touched]
-            if unordered.any():
-                verb = "stores" if earlier else "reads"
-                yield (
-                    f"core {self._cores[int(other[unordered][0])]} also {verb} some of its "
-                    f"{int(unordered.sum())} global bytes; no exchange or barrier orders the two"
-                )
-        clock[core] += 1
-        self._core[writes][low:high][touched] = core
-        self._time[writes][low:high][touched] = clock[core]
+        other = self._core[earlier][low:high][touched]
+        unordered = self._clocks[core][other] < self._time[earlier][low:high][touched]
+        verb = "stores" if earlier else "reads"
+        return (
+            f"core {self._cores[int(other[unordered][0])]} also {verb} some of its "
+            f"{int(unordered.sum())} global bytes; no exchange or barrier orders the two"
+        )
 
     def _leave_barrier(self) -> None:
-        if self._at_barrier:
-            self._join(self._at_barrier)
-            self._at_barrier = []
-
-    def _join(self, cores: list[int]) -> None:
-        joined: NDArray[np.int32] = self._clocks[cores].max(axis=0)
-        self._clocks[cores] = joined
+        joined: NDArray[np.int32] = self._clocks[self._at_barrier].max(axis=0)
+        self._clocks[self._at_barrier] = joined
+        self._at_barrier = []
