@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from dataclasses import dataclass
 from math import prod
 from typing import TypeVar
 
@@ -58,10 +57,10 @@ class CostModel:
 
     @classmethod
     def of(cls, program: Program) -> CostModel:
-        """Count the matrices of a program."""
-        target = program.target
-        count = cache(partial(product_cost, target=target))  # groups hold the same on other cores
-        return cls(target, tuple(count(replace(matrix, core=0)) for matrix in program.matrices))
+        """Count the matrices of a program; groups hold the same on other cores."""
+        target, matrices = program.target, program.matrices
+        counted = {i: product_cost(matrices[i], target) for i in set(program.alike)}
+        return cls(target, tuple(counted[index] for index in program.alike))
 
     def cost(self, operation: Operation | Exchange) -> Work:
         """Count one operation; of an exchange, both sides."""

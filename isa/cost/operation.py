@@ -18,13 +18,17 @@ from .work import Work, whole_cycles
 NOBODY = -1
 
 
-def _plain_fields(kind: type[Instruction]) -> Callable[[Instruction], object]:
-    """What reads the fields of an instruction that name no stream."""
-    names = [f.name for f in kind.layout if f.kind.role is Role.NONE]
+def _counted(kind: type[Instruction]) -> Callable[[Operation], object]:
+    """What reads all that costs depend on beside streams: of a `send` its core, too."""
+    names = [f"instruction.{f.name}" for f in kind.layout if f.kind.role is Role.NONE]
+    if kind is Write:  # whichever cells of the array
+        names = ["instruction.array", "instruction.columns"]
+    if kind is Send:
+        names.append("core")
     return attrgetter(*names) if names else lambda _: None
 
 
-_PLAIN_FIELDS = {kind: _plain_fields(kind) for kind in TABLE.values()}
+_COUNTED = {kind: _counted(kind) for kind in TABLE.values()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class OperationCost:
 
     unit: Unit
     work: Work
+    cycles: int
     port: int
     memory: int
     link: int
@@ -47,11 +52,6 @@ class OperationCost:
     arrays: frozenset[int]
     peer: int = NOBODY
     tag: int = 0
-
-    @property
-    def cycles(self) -> int:
-        """Cycles of the unit."""
-        return self.work.cycles
 
 
 class OperationCosts:
@@ -62,15 +62,18 @@ class OperationCosts:
 
     def __init__(self, program: Program) -> None:
         self.model = CostModel.of(program)
-        self._arrays = [frozenset(t.array for t in m.tiles) for m in program.matrices]
+        self._program = program
+        self._arrays = {
+            index: frozenset(tile.array for tile in program.matrices[index].tiles)
+            for index in set(program.alike)
+        }
         self._known: dict[tuple[object, ...], OperationCost] = {}
 
     def cost(self, operation: Operation) -> OperationCost:
         """What an operation takes."""
         kind = type(operation.instruction)
-        fields = _PLAIN_FIELDS[kind](operation.instruction)
         walks = [(s.space, s.element, s.counts, s.strides) for s in operation.streams.values()]
-        key = (operation.core, kind, fields, *walks)
+        key = (kind, _COUNTED[kind](operation), *walks)
         known = self._known.get(key)
         if known is None:
             known = self._known[key] = self._cost(operation)
@@ -92,6 +95,7 @@ class OperationCosts:
         return OperationCost(
             units[type(instruction)](operation),
             work,
+            work.cycles,
             port=whole_cycles(work.local_bytes / timing.local_bytes_per_cycle),
             memory=whole_cycles(work.global_bytes / timing.global_bytes_per_cycle),
             link=link,
@@ -105,7 +109,7 @@ class OperationCosts:
     def _held(self, operation: Operation) -> frozenset[int]:
         match operation.instruction:
             case Mvm(matrix=matrix):
-                return self._arrays[matrix]
+                return self._arrays[self._program.alike[matrix]]
             case Write(array=array):
                 return frozenset((array,))
             case _:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +14,7 @@ from .items import Item, Range
 _FEW = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(NamedTuple):
     """An item, by its index, or with no item the end of all that it needs.
 
     `needs` are numbers of nodes before, which must have ended.
@@ -42,19 +42,9 @@ class _Use:
     settler: _Use | None = None
     settled_at: int = -1
 
-    def waits_for(self, other: _Use) -> bool:
-        """Whether other bytes have a writer, and these none that waits for that one."""
-        between = other.settler
-        return other.writer is not None and (
-            between is None
-            or between.writer != other.settled_at
-            or between.low >= self.high
-            or self.low >= between.high
-        )
-
 
 class _Uses:
-    """All ranges met so far, and which of them overlap.
+    """All ranges met so far, by range, and which of them overlap.
 
     A program has few of them, because buffers are used again, so each pair is compared once.
     """
@@ -64,19 +54,20 @@ class _Uses:
         self._lows, self._highs = np.empty((2, 64), np.int64)
         self._by_range: dict[Range, _Use] = {}
 
-    def of(self, wanted: Range) -> _Use:
-        """The use of a range."""
-        return self._by_range.get(wanted) or self._add(wanted)
+    def of(self, ranges: Iterable[Range]) -> list[_Use]:
+        """The uses of ranges."""
+        known = self._by_range
+        return [known.get(one) or self._add(one) for one in ranges]
 
     def _add(self, wanted: Range) -> _Use:
         (low, high), count = wanted, len(self._made)
-        met = np.flatnonzero((self._lows[:count] < high) & (self._highs[:count] > low)).tolist()
+        meets = (self._lows[:count] < high) & (self._highs[:count] > low)
+        met = [self._made[at] for at in meets.nonzero()[0].tolist()]
         use = self._by_range[wanted] = _Use(low, high)
         self._made.append(use)
-        use.meets = [self._made[at] for at in met]
-        use.meets.append(use)
-        for at in met:
-            self._made[at].meets.append(use)
+        for other in met:
+            other.meets.append(use)
+        use.meets = [*met, use]
         if count == len(self._lows):
             self._lows, self._highs = (
                 np.concatenate([one, np.empty_like(one)]) for one in (self._lows, self._highs)
@@ -98,11 +89,10 @@ class _Nodes:
 
     def add(self, index: int, item: Item) -> None:
         """Add an item behind all that it must wait for."""
-        read = [self._uses.of(one) for one in item.reads]
-        written = [self._uses.of(one) for one in item.writes]
+        read, written = self._uses.of(item.reads), self._uses.of(item.writes)
         needed: set[int] = set()
         for use in (*read, *written):
-            needed.update(self._sources(use))
+            needed.update(self._sources(use) if use.sources is None else use.sources)
         for use in written:
             for met in use.meets:
                 if met.readers:
@@ -118,10 +108,21 @@ class _Nodes:
         return nodes if len(nodes) <= _FEW else [self._new(None, nodes)]
 
     def _sources(self, use: _Use) -> Sequence[int]:
-        """Who has written bytes of a range."""
-        if use.sources is None:
-            writers = {met.writer for met in use.meets if use.waits_for(met)}
-            use.sources = self._together(sorted(one for one in writers if one is not None))
+        """Who has written bytes of a range, but for what something written there waits for."""
+        writers: set[int] = set()
+        low, high = use.low, use.high
+        for met in use.meets:
+            if met.writer is None:
+                continue
+            between = met.settler
+            if (
+                between is None
+                or between.writer != met.settled_at
+                or between.low >= high
+                or low >= between.high
+            ):
+                writers.add(met.writer)
+        use.sources = self._together(sorted(writers))
         return use.sources
 
     def _readers(self, use: _Use) -> Sequence[int]:

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 from imcc.isa import TABLE, Operation, Program, Role, Space, walk
 from imcc.isa.cost import OperationCost, OperationCosts, Unit
@@ -20,14 +21,19 @@ Range = tuple[int, int]  # first byte, behind the last, on one line for all that
 # Global addresses have 40 bits. Arrays and tokens lie far behind them on the same line.
 _GLOBAL = 1 << 48
 _ARRAYS = 1 << 56
+_GLOBAL_SPACE = Space.GLOBAL
 _OTHERS = (1 << 60, (1 << 60) + 1)  # what other cores do that this one knows of
 _MEETINGS = (Barrier, Phase)
-_ROLES = {kind: {f.name: f.kind.role for f in kind.layout} for kind in TABLE.values()}
+_WRITTEN = {
+    kind: frozenset(f.name for f in kind.layout if f.kind.role is Role.WRITE)
+    for kind in TABLE.values()
+}
+NETWORK = frozenset({Unit.OUT, Unit.IN})
+"""The units of transfers."""
 _ALL = ((1 << 60) + 1, (1 << 60) + 2)  # everything on this core
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """An operation to be put in order, or with no operation a place where a value is looked at.
 
     `reads` and `writes` are bytes of the core's memory, of the global memory, arrays, and tokens
@@ -115,37 +121,36 @@ class _Maker:
                 continue
             items.append(self._item(operation, whole, span))
             span += isinstance(operation.instruction, _MEETINGS)
-            if last[operation.pc] == index:
-                for probe in looks.get(operation.pc, ()):
+            if operation.pc in looks and last[operation.pc] == index:
+                for probe in looks[operation.pc]:
                     places[len(items)] = probe
                     items.append(Item(None, None, (probes[probe].stream.extent,), ()))
         return CoreItems(tuple(setup), tuple(items), places)
 
     def _item(self, operation: Operation, whole: bool, span: int) -> Item:
-        cost = self._costs.cost(operation)
-        roles = _ROLES[type(operation.instruction)]
-        touched: dict[Role, list[Range]] = {Role.READ: [], Role.WRITE: []}
-        ordered = False
+        cost, kind = self._costs.cost(operation), type(operation.instruction)
+        reads: list[Range] = []
+        writes: list[Range] = []
+        ordered, written = False, _WRITTEN[kind]
         for name, stream in operation.streams.items():
-            role, extent = roles[name], stream.extent
-            if stream.space is Space.GLOBAL:
+            extent = stream.extent
+            if stream.space is _GLOBAL_SPACE:
                 low, high = extent
                 if high <= self._constants:
                     continue  # nobody writes there
-                others = self._written if role is Role.READ else self._read
+                others = self._read if name in written else self._written
                 ordered |= _meets(others[span], low, high)
                 extent = (low + _GLOBAL, high + _GLOBAL)
-            touched[role].append(extent)
+            (writes if name in written else reads).append(extent)
         if cost.arrays:
-            written = isinstance(operation.instruction, Write)
-            touched[Role.WRITE if written else Role.READ] += _arrays(cost.arrays)
+            (writes if kind is Write else reads).extend(_arrays(cost.arrays))
         if ordered:
-            touched[Role.WRITE].append(_OTHERS)
-        elif cost.unit in (Unit.OUT, Unit.IN):
-            touched[Role.READ].append(_OTHERS)
+            writes.append(_OTHERS)
+        elif cost.unit in NETWORK:
+            reads.append(_OTHERS)
         if whole:
-            touched[Role.WRITE if cost.unit is Unit.SYNC else Role.READ].append(_ALL)
-        return Item(operation, cost, tuple(touched[Role.READ]), tuple(touched[Role.WRITE]))
+            (writes if cost.unit is Unit.SYNC else reads).append(_ALL)
+        return Item(operation, cost, tuple(reads), tuple(writes))
 
 
 def local_ranges(item: Item) -> Iterator[Range]:
@@ -169,7 +174,7 @@ def is_barrier(item: Item) -> bool:
 def _between_meetings(
     program: Program, operations: Mapping[int, Sequence[Operation]]
 ) -> Mapping[Role, list[list[Range]]]:
-    """What is read and written in global memory up to each meeting, and behind the last."""
+    """What is read and written behind the constants up to each meeting, and behind the last."""
     hosted = {
         Role.WRITE: {
             (b.address, b.address + b.size) for host in program.hosts for b in host.outputs
@@ -177,14 +182,16 @@ def _between_meetings(
         Role.READ: {(b.address, b.address + b.size) for host in program.hosts for b in host.inputs},
     }
     found: list[dict[Role, set[Range]]] = []
+    constants = len(program.constants)
     for several in operations.values():
         span = 0
         for operation in several:
             if span == len(found):
                 found.append({role: set(ranges) for role, ranges in hosted.items()})
             for name, stream in operation.streams.items():
-                if stream.space is Space.GLOBAL:
-                    found[span][_ROLES[type(operation.instruction)][name]].add(stream.extent)
+                if stream.space is _GLOBAL_SPACE and stream.extent[1] > constants:
+                    writes = name in _WRITTEN[type(operation.instruction)]
+                    found[span][Role.WRITE if writes else Role.READ].add(stream.extent)
             span += isinstance(operation.instruction, _MEETINGS)
     return {role: [_merged(touched[role]) for touched in found] for role in hosted}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from imcc.isa.cost import Unit
 
 from .hazards import Node, nodes
-from .items import CoreItems, Item, is_barrier
+from .items import NETWORK, CoreItems, Item, is_barrier
 
 Place = tuple[int, int]  # core, index of an item
 
@@ -70,7 +70,8 @@ class _Maker:
         for node in nodes(found.items):
             job = self._job(core, node, found.items, counts)
             for before in node.needs:
-                own[before].let_wait(job)
+                own[before].then.append(job)
+            job.waits += len(node.needs)
             own.append(job)
 
     def _job(
@@ -111,12 +112,13 @@ class _Maker:
 
 
 def _meeting(core: int, item: Item) -> tuple[object, ...] | None:
-    if item.cost is None:
+    cost = item.cost
+    if cost is None:
         return None
-    if item.cost.unit not in (Unit.OUT, Unit.IN):
+    if cost.unit not in NETWORK:
         return ("barrier",) if is_barrier(item) else None
-    ends = (core, item.cost.peer) if item.cost.unit is Unit.OUT else (item.cost.peer, core)
-    return (*ends, item.cost.tag)
+    ends = (core, cost.peer) if cost.unit is Unit.OUT else (cost.peer, core)
+    return (*ends, cost.tag)
 
 
 def exchanged(job: Job) -> tuple[int, int] | None:

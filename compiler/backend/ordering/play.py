@@ -25,7 +25,7 @@ from typing import NamedTuple
 from imcc.isa import Target
 from imcc.isa.cost import Mesh, OperationCost, Unit
 
-from .items import Item
+from .items import NETWORK, Item
 from .jobs import Job, exchanged
 
 # Of the time of its starts, in which a product lets no transfer of its core begin. The longer, the
@@ -85,8 +85,9 @@ class _Resources:
 
     def number(self, resource: Resource) -> int:
         """The number of a resource."""
-        number = self._numbers.setdefault(resource, len(self.free))
-        if number == len(self.free):
+        number = self._numbers.get(resource)
+        if number is None:
+            number = self._numbers[resource] = len(self.free)
             self.free.append(0)
             self.busy.append(0)
         return number
@@ -116,7 +117,7 @@ class _Resources:
         if key not in self._held:
             arrays = sorted(item.cost.arrays) or (0,)
             self._held[key] = [self.number((core, item.cost.unit, array)) for array in arrays]
-        takes_turn = item.cost.starts or item.cost.unit in (Unit.OUT, Unit.IN)
+        takes_turn = item.cost.starts or item.cost.unit in NETWORK
         if self._in_turn and takes_turn:
             return [*self._held[key], self.turn(core)]
         return self._held[key]
@@ -207,26 +208,25 @@ class Play:
 
     def _begin(self, job: Job, start: int) -> None:
         end = job.begun = start
+        free, busy = self._resources.free, self._resources.busy
         for (core, index), item in zip(job.places, job.items, strict=True):
             self._order[core].append(index)
             self._begun.setdefault(core, start)
             if item.cost is not None:
-                end = max(end, self._pass(core, item.cost, start))
-        for core, _ in job.places:
-            self._ended[core] = max(self._ended.get(core, 0), end)
-        free, busy = self._resources.free, self._resources.busy
+                passed = self._pass(core, item.cost, start)
+                end = passed if passed > end else end
         for resource in job.holds:
             free[resource] = end
             busy[resource] += end - start
         for (core, _), item in zip(job.places, job.items, strict=True):
+            if self._ended.get(core, -1) < end:
+                self._ended[core] = end
             if item.cost is not None and item.cost.starts:
                 free[self._resources.turn(core)] = start + int(_QUIET * item.cost.starts)
-        pair = exchanged(job)
-        if pair is not None:
-            sent = job.items[pair[0]].cost
-            assert sent is not None
-            for resource in job.holds[-job.links :] if job.links else ():
-                free[resource] = start + sent.link
+        if job.links:
+            link = start + _sent(job).link
+            for resource in job.holds[-job.links :]:
+                free[resource] = link
         job.ended = end
         self._end(job, end)
 
@@ -245,7 +245,7 @@ class Play:
 
     def _pass_port(self, core: int, cost: OperationCost, start: int) -> int:
         """Let bytes pass the port of a core; those of transfers wait for other transfers only."""
-        if cost.unit not in (Unit.OUT, Unit.IN):
+        if cost.unit not in NETWORK:
             return self._take((core, _PORT, 0), start, cost.port)
         passed = self._take((core, _TRANSFERS, 0), start, cost.port)
         self._take((core, _PORT, 0), passed - cost.port, cost.port)
@@ -254,8 +254,9 @@ class Play:
     def _take(self, resource: Resource, start: int, cycles: int) -> int:
         """Take a resource for some cycles as soon as it is free; returns when it is again."""
         number, free = self._resources.number(resource), self._resources.free
-        free[number] = max(free[number], start) + cycles
-        return free[number]
+        begin = free[number]
+        free[number] = end = (start if start > begin else begin) + cycles
+        return end
 
     def _end(self, ended: Job, time: int) -> None:
         """Call the jobs that have waited for no more than this end."""
@@ -263,7 +264,8 @@ class Play:
         while over:
             last, end = over.pop()
             for job in last.then:
-                job.ready = max(job.ready, end)
+                if job.ready < end:
+                    job.ready = end
                 job.left -= 1
                 if job.left:
                     continue
@@ -271,3 +273,12 @@ class Play:
                     self._call(job.ready, job)
                 else:
                     over.append((job, job.ready))
+
+
+def _sent(job: Job) -> OperationCost:
+    """What the sender of a transfer takes."""
+    pair = exchanged(job)
+    assert pair is not None
+    sent = job.items[pair[0]].cost
+    assert sent is not None
+    return sent

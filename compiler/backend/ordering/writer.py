@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import groupby
 
-from imcc.isa import Instruction, Operation, Origin, Program
+from imcc.isa import TABLE, Instruction, Operation, Origin, Program
 from imcc.isa.instructions import Lag
 from imcc.isa.validation.operands import RULES
 
 from ..code import CoreCode
 from ..probe import ValueProbe
 from .items import CoreItems
+
+_FIELDS = {kind: tuple(field.name for field in kind.layout) for kind in TABLE.values()}
 
 
 @dataclass
@@ -29,7 +32,6 @@ class Writer:
     _code: CoreCode = field(default_factory=CoreCode)
     _marks: list[tuple[int, int, tuple[str, ...]]] = field(default_factory=list)
     _setup: int = 0
-    _known: dict[tuple[object, ...], Instruction] = field(default_factory=dict)
 
     def write(self, found: CoreItems, order: Sequence[int]) -> Writer:
         """Write the setup, then the items in this order."""
@@ -53,13 +55,6 @@ class Writer:
             spans = list(marks)
             if nodes:
                 yield Origin(core, spans[0][0], spans[-1][1], nodes)
-
-    def _made(self, kind: type[Instruction], *fields: int) -> Instruction:
-        """An instruction; many have the same registers."""
-        made = self._known.get((kind, *fields))
-        if made is None:
-            made = self._known[kind, *fields] = kind(*fields)
-        return made
 
     def begin_round(self) -> None:
         """End the setup: what follows is run once a round."""
@@ -89,14 +84,18 @@ class Writer:
             code.stage(operation.stage)
         streams = operation.streams
         fields = [
-            code.stream(streams[part.name])
-            if part.name in streams
-            else getattr(instruction, part.name)
-            for part in instruction.layout
+            code.stream(streams[name]) if name in streams else getattr(instruction, name)
+            for name in _FIELDS[type(instruction)]
         ]
-        code.emit(self._made(type(instruction), *fields))
+        code.emit(_made(instruction.opcode, *fields))
         self._marks.append((start, code.position, self.nodes.get(operation.pc, ())))
         return code.position - 1
+
+
+@lru_cache(1 << 16)
+def _made(opcode: int, *fields: int) -> Instruction:
+    """An instruction; many have the same registers."""
+    return TABLE[opcode](*fields)
 
 
 def rewritten(program: Program, writers: Mapping[int, Writer]) -> Program:
