@@ -24,15 +24,17 @@ def pack_levels(levels: NDArray[np.uint8], cell_bits: int) -> NDArray[np.uint8]:
 
     Raises `EncodingError` where a level needs more than `cell_bits` bits.
     """
-    levels = np.asarray(levels)
-    if levels.size and (levels.min() < 0 or levels.max() >= 1 << cell_bits):
+    levels = np.ascontiguousarray(levels)
+    if levels.size and (levels.max() >= 1 << cell_bits or levels.min() < 0):
         raise EncodingError(
             f"cell levels are in {levels.min()}..{levels.max()}; "
             f"cells of {cell_bits} bits hold 0..{(1 << cell_bits) - 1}"
         )
     each, columns = 8 // cell_bits, levels.shape[-1]
-    whole = np.zeros((*levels.shape[:-1], each * packed_bytes(columns, cell_bits)), np.uint8)
-    whole[..., :columns] = levels
+    whole = levels.astype(np.uint8, copy=False)
+    if columns % each:
+        whole = np.zeros((*levels.shape[:-1], each * packed_bytes(columns, cell_bits)), np.uint8)
+        whole[..., :columns] = levels
     together = whole.view(f"<u{each}")  # the levels of a byte as one number, the first lowest
     packed = together.astype(np.uint8)
     for place in range(1, each):

@@ -7,13 +7,13 @@ each.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from .errors import ContainerError, TargetError
 from .matrix import Matrix
 from .program import ISA_VERSION, Binding, HostPartition, Origin, Program
 from .target import Target
-from .typed_json import canonical, from_plain, parse, to_plain
+from .typed_json import Texts, canonical, from_plain, parse
 
 FORMAT = "imcc.program/3"
 
@@ -75,9 +75,10 @@ def manifest_text(program: Program, sections: tuple[Section, ...]) -> str:
         tuple(map(HostRecord.of, program.hosts)),
         sections,
     )
-    plain = to_plain(manifest)
-    target = json.loads(program.target.to_json())
-    return canonical({**plain, "target": target})  # type: ignore[dict-item]
+    texts = Texts()
+    parts = {field.name: texts.of(getattr(manifest, field.name)) for field in fields(manifest)}
+    parts["target"] = canonical(json.loads(program.target.to_json()))
+    return "{" + ",".join(f'"{name}":{text}' for name, text in sorted(parts.items())) + "}"
 
 
 def parse_manifest(text: str) -> tuple[Manifest, Target]:

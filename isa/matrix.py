@@ -22,6 +22,7 @@ the copies in turn: window w is computed by copy w mod `copies`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Matrix:
         """Input steps of one product."""
         return -(-self.input_bits // self.step_bits)
 
-    @property
+    @cached_property
     def stack(self) -> tuple[int, int, int]:
         """Number, rows and columns of the diagonal blocks, the last one taken as a full one."""
         rows, cols = self.block_rows or self.rows, self.block_cols or self.cols

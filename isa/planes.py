@@ -33,13 +33,10 @@ def gather_planes(matrix: Matrix, cells: Callable[[Tile], Levels]) -> Planes:
     shape = (len(matrix.slices), *matrix.stack)
     signed = any(tile.negative for tile in matrix.tiles)
     planes = Planes(np.zeros(shape, np.uint8), np.zeros(shape, np.uint8) if signed else None)
-    _, rows, cols = matrix.stack
     for tile in matrix.tiles:
         plane = planes.negative if tile.negative else planes.positive
         assert plane is not None
-        block, k = divmod(tile.k, rows)
-        n = tile.n - block * cols
-        plane[tile.slice, block, k : k + tile.rows, n : n + tile.cols] = cells(tile)
+        plane[tile.slice][stacked(matrix, tile)] = cells(tile)
     return planes
 
 

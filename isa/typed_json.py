@@ -9,6 +9,7 @@ from enum import IntEnum
 from functools import cache
 from math import isfinite
 from numbers import Integral, Real
+from operator import attrgetter
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from .errors import ContainerError
@@ -50,6 +51,40 @@ def canonical(plain: object) -> str:
     return json.dumps(
         plain, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     )
+
+
+class Texts:
+    """What `canonical` gives for the plain form of values; tuples that they share are made once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, str] = {}  # by identity: no tuple is let go before its owner
+
+    def of(self, value: object) -> str:
+        """The text of a value, which must outlive this object."""
+        kind: Any = type(value)
+        if kind is int:
+            return str(value)
+        if kind is bool:
+            return "true" if value else "false"
+        if isinstance(value, tuple):
+            return self._known.get(id(value)) or self._array(value)
+        names = _names(kind)
+        if not names:
+            return canonical(to_plain(value))
+        text, values = _form(names)
+        return text % tuple(map(self.of, values(value)))
+
+    def _array(self, items: tuple[object, ...]) -> str:
+        text = self._known[id(items)] = f"[{','.join(map(self.of, items))}]"
+        return text
+
+
+@cache
+def _form(names: tuple[str, ...]) -> tuple[str, Callable[[object], tuple[object, ...]]]:
+    """The text of an object with a place for each of its fields, and what reads these in order."""
+    text = ",".join(f'"{name}":%s' for name in sorted(names))
+    read = attrgetter(*sorted(names))
+    return f"{{{text}}}", read if len(names) > 1 else lambda value: (read(value),)
 
 
 def parse(text: str | bytes, where: str) -> Any:

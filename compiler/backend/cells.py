@@ -2,32 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from imcc.isa import Matrix
+from imcc.isa.cells import pack_levels
+from imcc.isa.matrix import Tile
+from imcc.isa.planes import Planes, stacked
 
-from ..mapping.encoding import BlockWeights, levels
+from ..mapping.encoding import BlockWeights, block_planes, code_of
 from ..mapping.write_runs import write_runs
+
+Cells = NDArray[np.uint8]
+_Run = Sequence[Tile]
 
 
 @dataclass(frozen=True, eq=False)
 class CellWrite:
-    """Levels [rows, columns] from cell (`row`, `col`) of an array."""
+    """Levels of `columns` columns, packed [rows, bytes], from cell (`row`, `col`) of an array."""
 
     array: int
     row: int
     col: int
-    levels: NDArray[np.uint8]
+    columns: int
+    packed: Cells
 
 
-def cell_writes(matrix: Matrix, weights: BlockWeights) -> Iterator[CellWrite]:
-    """Yield what is written to the arrays for a matrix with these weights, run by run of tiles."""
-    cells = iter(levels(matrix, weights))
-    for tiles in write_runs(matrix):
-        first = tiles[0]
-        together = np.concatenate([next(cells) for _ in tiles], axis=1)
-        yield CellWrite(first.array, first.row, first.col, together)
+def cell_writes(matrix: Matrix, weights: BlockWeights, cell_bits: int) -> list[CellWrite]:
+    """What is written to the arrays for a matrix with these weights, run by run of tiles."""
+    planes = block_planes(code_of(matrix), weights)
+    runs = list(write_runs(matrix))
+    alike: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for index, run in enumerate(runs):
+        alike[run[0].rows, _columns(run)].append(index)
+    packed: dict[int, Cells] = {}
+    for (rows, columns), indices in alike.items():
+        levels = np.empty((len(indices), rows, columns), np.uint8)
+        for cells, index in zip(levels, indices, strict=True):
+            _gather(cells, matrix, planes, runs[index])
+        packed.update(zip(indices, pack_levels(levels, cell_bits), strict=True))
+    return [
+        CellWrite(run[0].array, run[0].row, run[0].col, _columns(run), packed[index])
+        for index, run in enumerate(runs)
+    ]
+
+
+def _columns(run: _Run) -> int:
+    """The cells of each row, of tiles that lie side by side."""
+    return run[-1].col + run[-1].cols - run[0].col
+
+
+def _gather(cells: Cells, matrix: Matrix, planes: Planes, run: _Run) -> None:
+    """Collect the levels of tiles that lie side by side."""
+    for tile in run:
+        plane = (
+            planes.negative if tile.negative and planes.negative is not None else planes.positive
+        )
+        left = tile.col - run[0].col
+        cells[:, left : left + tile.cols] = plane[tile.slice][stacked(matrix, tile)]

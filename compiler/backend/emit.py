@@ -15,7 +15,6 @@ from imcc.isa import (
     Space,
     Target,
 )
-from imcc.isa.cells import pack_levels
 from imcc.isa.instructions import Barrier, Phase, Write
 
 from ..errors import CapacityError
@@ -181,21 +180,23 @@ def _write(emitter: Emitter, task: Task, write: ShardWrite) -> None:
 
 def _sources(emitter: Emitter, task: Task, shard: Shard) -> Sequence[CellSource]:
     """Where the cells of a shard are; groups that hold the same weights alike have the same."""
-    whole = emitter.schedule.whole(task.node)
-    key = (whole, replace(shard, core=0, matrix=replace(shard.matrix, core=0)))
+    matrix, whole = shard.matrix, emitter.schedule.whole(task.node)
+    anywhere = replace(shard, core=0, matrix=replace(matrix, core=0, tiles=()))
+    key = (whole, anywhere, id(matrix.tiles))  # groups share their tiles
     found = emitter.sources.get(key)
     if found is None:
         op, weights = task.node.op, emitter.graph.constants[task.node.operands[1].name]
         assert isinstance(op, Tiled)
-        writes = cell_writes(shard.matrix, shard_weights(op.product, weights, shard))
+        held = shard_weights(op.product, weights, shard)
+        writes = cell_writes(matrix, held, emitter.schedule.target.array.cell_bits)
         found = emitter.sources[key] = [_source(emitter, write) for write in writes]
     return found
 
 
 def _source(emitter: Emitter, write: CellWrite) -> CellSource:
-    packed = pack_levels(write.levels, emitter.schedule.target.array.cell_bits)
-    source = stream(Space.GLOBAL, ElementType.U8, emitter.constants.add(packed), [(packed.size, 1)])
-    return CellSource(write.array, write.row, write.col, write.levels.shape[1], source)
+    address, size = emitter.constants.add(write.packed), write.packed.size
+    source = stream(Space.GLOBAL, ElementType.U8, address, [(size, 1)])
+    return CellSource(write.array, write.row, write.col, write.columns, source)
 
 
 def _write_task(emitter: Emitter, task: Task) -> None:

@@ -60,7 +60,7 @@ class Emitter:
         self.raw: dict[str, list[Binding]] = {}  # what only the host has: at outputs, or one place
         self.hosts: list[HostPartition] = []
         self.touched: dict[int, int] = {}  # cores named since it was cleared, and where they were
-        self.sources: dict[tuple[str, Shard], Sequence[CellSource]] = {}  # by product
+        self.sources: dict[tuple[str, Shard, int], Sequence[CellSource]] = {}  # by product
         self._cells: list[Sequence[CellSource]] = []
         self._matrix_ids: dict[int, int] = {}  # by identity: matrices are large
         self._parameters: dict[str, tuple[Array, Array]] = {}
