@@ -161,7 +161,7 @@ def _operands(rule: Rule) -> Iterator[str]:
         elements = ", ".join(e.name.lower() for e in sorted(operand.elements))
         count = str(operand.count) if operand.count else "as `dst`" if name in rule.same else ""
         alike = " (as `dst`)" if name in rule.alike else ""
-        yield f"| `{name}` | {operand.where.value} | {elements}{alike} | {count} |"
+        yield f"| `{name}` | {operand.where.text} | {elements}{alike} | {count} |"
 
 
 def _values(kind: Kind) -> str:

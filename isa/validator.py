@@ -81,20 +81,21 @@ def _play(program: Program, findings: Findings) -> None:
 
 
 def _check(state: _State, operation: Operation) -> list[str]:
-    if isinstance(operation.instruction, (Barrier, Phase)):
+    instruction = operation.instruction
+    if isinstance(instruction, (Barrier, Phase)):
         state.order.barrier(operation.core)
-        if isinstance(operation.instruction, Phase):
+        if isinstance(instruction, Phase):
             state.memories.forget(operation.core)
         return []
-    if isinstance(operation.instruction, Host):
-        return _check_host(state, operation, operation.instruction)
+    if isinstance(instruction, Host):
+        return _check_host(state, operation, instruction)
     problems = [*check_operands(state.program, operation), *state.memories.apply(operation)]
     if problems:
         return problems
-    problems = list(state.order.apply(operation))
-    if isinstance(operation.instruction, Write):
+    problems = state.order.apply(operation)
+    if isinstance(instruction, Write):
         state.arrays.write(operation)
-    if isinstance(operation.instruction, Mvm):
+    if isinstance(instruction, Mvm):
         problems += state.arrays.check(operation)
     return problems
 

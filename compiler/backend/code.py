@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from imcc.isa import ElementType, Instruction, OutputStage, Space, StreamState
@@ -104,7 +104,7 @@ class CoreCode:
         for register, delta in steps.items():
             held = self._held[register]
             if held is not None:
-                after = replace(held, base=held.base + count * delta)
+                after = held.moved(count * delta)
                 self._hold(register, after, self._walk(after))
 
     def finish(self) -> tuple[Instruction, ...]:
@@ -114,14 +114,18 @@ class CoreCode:
 
     def _moved(self, state: StreamState, walk: _Walk) -> int | None:
         """A register that walks as `state` does from another base, moved there."""
-        free = [one for one in walk.registers if self._named[one] < self._begun]
+        named, begun = self._named, self._begun
+        free = [one for one in walk.registers if named[one] < begun]
         if not free:
             return None
         register = min(free)
         held = self._held[register]
         assert held is not None
-        self.emit(_step(register, state.base - held.base))
-        self._hold(register, state, walk)
+        self._code.append(_step(register, state.base - held.base))
+        if walk.by_base.get(held.base) == register:
+            del walk.by_base[held.base]
+        walk.by_base[state.base] = register
+        self._held[register] = state
         return register
 
     def _set(self, register: int, state: StreamState, walk: _Walk) -> None:

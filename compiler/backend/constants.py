@@ -26,4 +26,5 @@ class ConstantPool:
 
     def finish(self) -> bytes:
         """The whole region, padded to the alignment."""
-        return bytes(self._data) + bytes(-len(self._data) % _ALIGNMENT)
+        self._data += bytes(-len(self._data) % _ALIGNMENT)
+        return bytes(self._data)

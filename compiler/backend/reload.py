@@ -67,7 +67,7 @@ class _Uses:
     """In which stages each array is used, and by which task of each last."""
 
     _last: dict[Array, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
-    _matrices: dict[int, frozenset[int]] = field(default_factory=dict)  # their arrays
+    _matrices: dict[int, list[dict[int, int]]] = field(default_factory=dict)  # of their arrays
 
     def is_new(self, matrix: Matrix) -> bool:
         """Whether no task has used a matrix."""
@@ -84,9 +84,10 @@ class _Uses:
     def add(self, index: int, stage: int, matrix: Matrix) -> None:
         """Note that a task uses a matrix."""
         if self.is_new(matrix):
-            self._matrices[id(matrix)] = frozenset(tile.array for tile in matrix.tiles)
-        for number in self._matrices[id(matrix)]:
-            self._last[matrix.core, number][stage] = index
+            arrays = {tile.array for tile in matrix.tiles}
+            self._matrices[id(matrix)] = [self._last[matrix.core, number] for number in arrays]
+        for last in self._matrices[id(matrix)]:
+            last[stage] = index
 
     def is_reused(self, array: Array) -> bool:
         """Whether an array is used in more than one stage."""

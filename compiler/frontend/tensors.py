@@ -114,16 +114,17 @@ class TensorReader:
             self.external.place_of(tensor, size)
             self.budget.given += size
             return sketch(np.ones((), dtype), shape)
-        self.budget.given += size if tensor.raw_data or tensor.external_data else 0
-        fields = [name for name in _DATA if getattr(tensor, name)]
+        raw = tensor.raw_data  # a copy, whenever it is asked for
+        self.budget.given += size if raw or tensor.external_data else 0
+        fields = [name for name in _DATA if (raw if name == "raw_data" else getattr(tensor, name))]
         if len(fields) > 1:
             raise TensorError(f"its data is there twice, in {' and '.join(fields)}")
         if tensor.HasField("segment"):
             raise TensorError("tensors in segments are not supported", "IMC0408")
         if nibbles:
-            packed = self._elements(tensor, np.dtype("u1"), -(-size // 2))
+            packed = self._elements(tensor, raw, np.dtype("u1"), -(-size // 2))
             return _unpacked(packed, size, dtype).reshape(shape)
-        return self._elements(tensor, dtype, size).reshape(shape)
+        return self._elements(tensor, raw, dtype, size).reshape(shape)
 
     def _stays_away(self, tensor: TensorProto, size: int) -> bool:
         away = tensor.data_location == TensorProto.EXTERNAL and size > LEAST
@@ -139,12 +140,14 @@ class TensorReader:
         words.data_type = TensorProto.UINT16
         return (wide.read(words).astype(np.uint32) << 16).view(np.float32)
 
-    def _elements(self, tensor: TensorProto, dtype: np.dtype[np.generic], size: int) -> Array:
+    def _elements(
+        self, tensor: TensorProto, raw: bytes, dtype: np.dtype[np.generic], size: int
+    ) -> Array:
         if tensor.data_location == TensorProto.EXTERNAL:
             return self.external.bytes_of(tensor, size).view(dtype)
         if tensor.HasField("raw_data"):
-            _expect(len(tensor.raw_data), size, "bytes")
-            return np.frombuffer(tensor.raw_data, dtype)
+            _expect(len(raw), size, "bytes")
+            return np.frombuffer(raw, dtype)
         stored = getattr(tensor, _TYPED.get(tensor.data_type, "int32_data"))
         _expect(len(stored), size // dtype.itemsize, "elements")
         if dtype.kind == "f" and dtype.itemsize == 2:

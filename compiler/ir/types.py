@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -38,7 +39,7 @@ class DType(StrEnum):
     @classmethod
     def of(cls, dtype: DTypeLike) -> DType:
         """The element type of a NumPy type; raises KeyError for types the IR does not have."""
-        return _BY_NUMPY[np.dtype(dtype).name]
+        return _of(np.dtype(dtype))
 
 
 _NUMPY = {
@@ -56,6 +57,11 @@ _NUMPY = {
     DType.BOOL: "bool",
 }
 _BY_NUMPY = {name: dtype for dtype, name in _NUMPY.items()}
+
+
+@cache
+def _of(dtype: np.dtype[np.generic]) -> DType:
+    return _BY_NUMPY[dtype.name]  # NumPy makes up names anew
 
 
 @dataclass(frozen=True)

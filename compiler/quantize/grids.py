@@ -23,10 +23,11 @@ def grid_steps(rows: Array, largest: int) -> NDArray[np.float64]:
 
     NaN where there is none. The step is a whole part of that of the grid, so that codes are used.
     """
-    magnitude = np.abs(rows).max(axis=1, initial=0).astype(np.float64)
+    sizes = np.abs(rows)
+    magnitude = sizes.max(axis=1, initial=0).astype(np.float64)
     steps = np.full(len(rows), np.nan)
     open_ = np.flatnonzero(magnitude > 0)
-    probes = rows[:, np.argsort(-np.abs(rows).sum(axis=0))[:_PROBE]]
+    probes = rows[:, np.argsort(-sizes.sum(axis=0))[:_PROBE]]
     for k in _possible(probes[open_], magnitude[open_], largest):
         step = magnitude / k
         near = open_[_on_grid(probes[open_], step[open_])]

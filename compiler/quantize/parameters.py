@@ -67,7 +67,8 @@ def product_codes(
     fallback = max(float(scales.max(initial=0)), 0.0)
     scales = np.where(scales < _TINY, np.float32(fallback or 1.0), scales).astype(np.float32)
     shape = tuple(-1 if a == axis else 1 for a in range(weights.ndim))
-    codes = np.clip(np.rint(weights / scales.reshape(shape)), -largest, largest)
+    codes = weights / scales.reshape(shape)
+    np.clip(np.rint(codes, out=codes), -largest, largest, out=codes)
     products = np.float32(input_scale) * scales
     return ProductCodes(
         codes.astype(np.int8),

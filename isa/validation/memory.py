@@ -90,17 +90,17 @@ def read_streams(operation: Operation) -> Iterator[tuple[str, StreamState]]:
 
 
 class _Written:
-    """Which bytes of a memory have been written, from byte `first` on: a 1 for each that has."""
+    """Which bytes of a memory have been written, from byte `first` on."""
 
     def __init__(self, first: int, size: int) -> None:
         self.first = first
-        self._flags = bytearray(size)
-        self.flags: Bitmap = np.frombuffer(self._flags, np.bool_)
+        self.flags: Bitmap = np.zeros(size, np.bool_)
 
     def holds(self, stream: StreamState) -> bool:
         """Whether all bytes of a stream have been written."""
         low, high = stream.extent
-        if self._flags.find(0, low - self.first, high - self.first) < 0:
+        # Bytes are searched in a fraction of the time that it takes to call `all`.
+        if 0 not in self.flags[low - self.first : high - self.first].tobytes():
             return True
         return bool(footprint(stream).view(self.flags, self.first).all())
 
@@ -143,7 +143,10 @@ class Memories:
         if dst is not None:
             problems += self._overlaps(operation, dst)
         for name, stream in read_streams(operation):
-            problems += self._uninitialised(operation.core, name, stream)
+            if not (
+                self._is_constant(stream) or self._memory(operation.core, stream).holds(stream)
+            ):
+                problems.append(self._uninitialised(operation.core, name, stream))
         if dst is not None:
             self._memory(operation.core, dst).add(dst)
         return problems
@@ -220,13 +223,13 @@ class Memories:
             if _share_bytes(stream, dst):
                 yield f"{name} and dst overlap in part"
 
-    def _uninitialised(self, core: int, name: str, stream: StreamState) -> Iterator[str]:
-        memory = self._memory(core, stream)
-        if self._is_constant(stream) or memory.holds(stream):
-            return
-        count, first = memory.missing(stream)
+    def _is_written(self, core: int, stream: StreamState) -> bool:
+        return self._is_constant(stream) or self._memory(core, stream).holds(stream)
+
+    def _uninitialised(self, core: int, name: str, stream: StreamState) -> str:
+        count, first = self._memory(core, stream).missing(stream)
         space = stream.space.name.lower()
-        yield (
+        return (
             f"{name} reads {count} bytes of {space} memory that nothing has written, "
             f"the first at {first}"
         )

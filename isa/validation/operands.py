@@ -55,13 +55,19 @@ ALL = frozenset(ElementType)
 
 
 class Where(Enum):
-    """Memories that an operand may lie in."""
+    """Memories that an operand may lie in: local memory or not, the constants or not, and all."""
 
-    LOCAL = "local memory"
-    GLOBAL = "global memory"
-    CONSTANT = "the constants"
-    PARAMETER = "local memory or the constants"
-    ANY = "any memory"
+    LOCAL = "local memory", True, False, False
+    GLOBAL = "global memory", False, True, True
+    CONSTANT = "the constants", False, True, False
+    PARAMETER = "local memory or the constants", True, True, False
+    ANY = "any memory", True, True, True
+
+    def __init__(self, text: str, local: bool, constants: bool, others: bool) -> None:
+        self.text = text
+        self.local = local
+        self.constants = constants
+        self.others = others
 
 
 @dataclass(frozen=True)
@@ -127,22 +133,14 @@ def _operand(program: Program, name: str, operand: Operand, stream: StreamState)
         yield f"{name} has {stream.count} elements; it must have {operand.count}"
     if not _lies_in(program, operand.where, stream):
         yield f"{name} at byte {stream.base} of {stream.space.name.lower()} memory must lie in " + (
-            operand.where.value
+            operand.where.text
         )
 
 
 def _lies_in(program: Program, where: Where, stream: StreamState) -> bool:
-    match where:
-        case Where.LOCAL:
-            return stream.space is Space.LOCAL
-        case Where.GLOBAL:
-            return stream.space is Space.GLOBAL
-        case Where.CONSTANT:
-            return is_constant(program, stream)
-        case Where.PARAMETER:
-            return stream.space is Space.LOCAL or is_constant(program, stream)
-        case Where.ANY:
-            return True
+    if stream.space is Space.LOCAL:
+        return where.local
+    return where.others or (where.constants and is_constant(program, stream))
 
 
 def _relations(rule: Rule, operation: Operation) -> Iterator[str]:

@@ -44,13 +44,15 @@ class GlobalOrder:
             self._leave_barrier()
         self._at_barrier.append(index)
 
-    def apply(self, operation: Operation) -> Iterator[str]:
+    def apply(self, operation: Operation) -> list[str]:
         """Check the global operands of an operation, then note them."""
         if self._at_barrier:
             self._leave_barrier()
+        problems: list[str] = []
         for name, stream in operation.streams.items():
-            if stream.space is Space.GLOBAL and stream.base >= self._first:
-                yield from self._access(self._index[operation.core], stream, name == "dst")
+            if stream.base >= self._first and stream.space is Space.GLOBAL:
+                problems += self._access(self._index[operation.core], stream, name == "dst")
+        return problems
 
     def _access(self, core: int, stream: StreamState, writes: bool) -> Iterator[str]:
         clock, used = self._clocks[core], footprint(stream)

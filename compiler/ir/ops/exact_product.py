@@ -36,9 +36,15 @@ def accumulator_bound(
     others = tuple(a for a in range(weights.ndim) if a != axis)
     shown = thinned(weights, axis)
     repeats = weights.size // max(1, shown.size)
-    sums = repeats * np.abs(shown.astype(np.int64)).sum(axis=others)
+    sums = repeats * _magnitudes(shown).sum(axis=others, dtype=np.int64)
     products = (largest_code(params) * sums) << shift
     return int(np.max(products + np.abs(bias.astype(np.int64))))
+
+
+def _magnitudes(weights: Array) -> Array:
+    """Magnitudes without a sign: that of the lowest number has no place in its own type."""
+    magnitudes = np.abs(weights)
+    return magnitudes.view(f"u{weights.itemsize}") if weights.dtype.kind == "i" else magnitudes
 
 
 def exact_type(bound: int) -> np.dtype[np.floating]:
