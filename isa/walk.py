@@ -79,13 +79,12 @@ class StreamState:
     def moved(self, delta: int) -> StreamState:
         """The same walk from `delta` bytes further on."""
         # What is known goes along: half of all instructions of long programs come here.
+        low, high = self.extent
         made = object.__new__(StreamState)
         known = made.__dict__
         known.update(self.__dict__)
         known["base"] += delta
-        if "extent" in known:
-            low, high = known["extent"]
-            known["extent"] = (low + delta, high + delta)
+        known["extent"] = (low + delta, high + delta)
         return made
 
     @cached_property
