@@ -27,6 +27,7 @@ from imcc.isa import (
     program_from_bytes,
     save_program,
 )
+from imcc.isa.typed_json import Texts, canonical, to_plain
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +73,12 @@ def test_names_of_any_kind_survive(program: Program) -> None:
     names = ("../../x", "a\x1b]0;b\x07", "\u2028é\U0001f600", "\ud800", '"]},')
     odd = replace(program, origins=(Origin(0, 0, 1, names),), notes=(("a\nb", ""), ("a\nb", "c")))
     assert program_from_bytes(program_bytes(odd)) == odd
+
+
+def test_texts_are_those_of_plain_forms(program: Program) -> None:
+    for whole in (program, host_program()):
+        for value in (whole.matrices, whole.origins, whole.inputs, whole.notes, (True, 1.5, "ä%s")):
+            assert Texts().of(value) == canonical(to_plain(value))
 
 
 def test_every_truncation_is_refused(program: Program) -> None:
