@@ -143,9 +143,7 @@ class Memories:
         if dst is not None:
             problems += self._overlaps(operation, dst)
         for name, stream in read_streams(operation):
-            if not (
-                self._is_constant(stream) or self._memory(operation.core, stream).holds(stream)
-            ):
+            if not self._is_written(operation.core, stream):
                 problems.append(self._uninitialised(operation.core, name, stream))
         if dst is not None:
             self._memory(operation.core, dst).add(dst)
