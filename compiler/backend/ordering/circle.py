@@ -73,7 +73,7 @@ class Circle:
             if frame + starts[index] > free:
                 begin = max(time, free + cycles - whole)
                 end = self._behind(free, cycles, frame, index)
-                if end is None:
+                if end is None or end - free > period:  # it would meet its own cycles
                     return None
                 if end - begin <= most:
                     return begin, end

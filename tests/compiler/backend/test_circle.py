@@ -83,6 +83,13 @@ def test_free_cycles_go_by_within_what_an_operation_may_take(
     assert found == first_passing(taken, time, cycles, whole, whole + stretch)
 
 
+def test_no_more_cycles_go_by_than_are_free() -> None:
+    """24 of 60 are, and an operation of 25 would meet itself a period later."""
+    circle, _ = filled([(0, 11), (0, 25)])
+    assert circle.passed(0, 24, 24, 60) == (36, 60)
+    assert circle.passed(0, 25, 25, 61) is None
+
+
 @given(wishes)
 @settings(max_examples=150, deadline=None)
 def test_what_is_given_back_is_free_again(wanted: list[tuple[int, int]]) -> None:
