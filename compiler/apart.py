@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from imcc.isa import Program, Target
 from imcc.isa.target import Network
@@ -26,6 +27,7 @@ from .backend import (
 from .ir import Graph
 from .ir.ops.host import Host
 from .mapping import TiledGraph, TileOptions
+from .mapping.overlapping import Grain
 from .options import Facts, write_facts
 from .schedule import Schedule, ScheduleMode, map_apart, on_mesh, schedule_apart
 from .schedule.streamed import Streamed
@@ -34,8 +36,11 @@ from .schedule.streamed import Streamed
 _DRIFT = 1.08
 # Of the time for which the busiest resource works, a period to which no program in turn comes near.
 _SURE = 1.25
-# How much shorter runs of rows are for latency: the shorter, the sooner the next product begins.
-_FINER = (8, 4, 2, 1)
+# Grains for latency, the best one first: the finer, the sooner the next product begins. With time
+# there is room for programs in which groups change their strips, and as many as `_ENOUGH` are made.
+_QUICK = (Grain(8, True), Grain(4, True), Grain(2, True), Grain(1, True))
+_SLOW = (Grain(8), Grain(8, True), Grain(4), Grain(4, True), Grain(2), Grain(1))
+_ENOUGH = 3
 # Instructions for each operand in a graph cut in rows, about: most are rows that come from a core.
 _FOR_AN_OPERAND = 3.5
 # By how much longer these programs are than others, at least.
@@ -84,21 +89,17 @@ def apart(quantized: Graph, target: Target, facts: Facts) -> Apart | None:
 
 
 def _for_latency(quantized: Graph, target: Target, facts: Facts) -> Apart | None:
-    """The program with the finest runs that is not too long; of all of them, if there is time."""
-    found: list[Apart] = []
-    for finer in _FINER:
-        made = _single(quantized, target, facts, finer)
-        if made is not None:
-            found.append(made)
-        if found and not facts.options.takes_time:
-            break
+    """The program of the finest grain that is not too long; the best of a few, if there is time."""
+    grains, enough = (_SLOW, _ENOUGH) if facts.options.takes_time else (_QUICK, 1)
+    made = (_single(quantized, target, facts, grain) for grain in grains)
+    found = islice((one for one in made if one is not None), enough)
     return min(found, key=lambda one: one.cycles, default=None)
 
 
-def _single(quantized: Graph, target: Target, facts: Facts, finer: int) -> Apart | None:
-    """The program for one input at a time with runs so much finer."""
+def _single(quantized: Graph, target: Target, facts: Facts, grain: Grain) -> Apart | None:
+    """The program for one input at a time."""
     options = TileOptions(facts.options.adc, unfolding=facts.options.unfolding)
-    placed = map_apart(quantized, target, options, ScheduleMode.LATENCY, finer)
+    placed = map_apart(quantized, target, options, ScheduleMode.LATENCY, grain)
     if placed is None:
         return None
     tiled, streamed = on_mesh(placed)

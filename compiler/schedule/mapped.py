@@ -10,6 +10,7 @@ from ..errors import CapacityError
 from ..ir.graph import Graph
 from ..mapping.deals import overlapped_deals
 from ..mapping.options import KernelUnfolding, TileOptions
+from ..mapping.overlapping import Grain
 from ..mapping.oversize import cut_to_chip
 from ..mapping.placer import Fits
 from ..mapping.soonest import soonest_deals
@@ -20,6 +21,7 @@ from .options import ScheduleMode
 from .schedule import memory_check
 from .sharing import sharing, sharing_apart
 
+_GRAIN = Grain()
 _DEALS = {ScheduleMode.LATENCY: soonest_deals, ScheduleMode.THROUGHPUT: overlapped_deals}
 
 
@@ -44,13 +46,17 @@ def map_for(
 
 
 def map_apart(
-    graph: Graph, target: Target, options: TileOptions, mode: ScheduleMode, finer: int = 1
+    graph: Graph,
+    target: Target,
+    options: TileOptions,
+    mode: ScheduleMode,
+    grain: Grain = _GRAIN,
 ) -> TiledGraph | None:
     """Place a quantized graph so that products have arrays of their own; None where that fails.
 
-    Rows are made in runs so much `finer` than else. Raises as `tile` does.
+    Raises as `tile` does.
     """
-    asked = sharing_apart(target, finer)
+    asked = sharing_apart(target, grain)
     if options.unfolding is KernelUnfolding.AUTO:
         graph = unfold(graph, target, options, asked)
     fits = memory_check(graph, target, mode)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from imcc.isa import Target
 from imcc.isa.target import Network
 
 from ..ir.graph import Graph, Node, Value
-from ..mapping.overlapping import Overlapping
+from ..mapping.overlapping import Grain, Overlapping
 from ..mapping.shares import MOST_RUNS, Demand, Demands, Footprint, Teams
 from ..mapping.tiling import Sharing
 from .channel_joins import as_in, joins_channels
@@ -24,6 +25,8 @@ from .running import running
 from .scratch import rows_of, windows_per_row
 from .teams import find_teams
 from .window import window_of
+
+Kind = TypeVar("Kind", bound=Demand)
 
 _FILL = {ScheduleMode.LATENCY: 2, ScheduleMode.THROUGHPUT: 0}
 
@@ -49,15 +52,17 @@ def sharing(mode: ScheduleMode, target: Target) -> Sharing | None:
     return demands
 
 
-def sharing_apart(target: Target, finer: int = 1) -> Sharing:
-    """What products ask for if all arrays of a core work side by side, in `finer` runs of rows."""
+def sharing_apart(target: Target, grain: Grain) -> Sharing:
+    """What products ask for if all arrays of a core work side by side."""
 
     def demands(graph: Graph, footprints: Mapping[str, Footprint]) -> Demands:
         axes = row_axes(graph)
         work = _work(graph, footprints, axes, target)
         found = tuple(
             replace(
-                _demand(Overlapping, node, footprints[name], axes[name], work[name]), finer=finer
+                _demand(Overlapping, node, footprints[name], axes[name], work[name]),
+                finer=grain.finer,
+                steady=grain.steady,
             )
             for node in graph.nodes
             if (name := node.results[0].name) in footprints
@@ -69,8 +74,8 @@ def sharing_apart(target: Target, finer: int = 1) -> Sharing:
 
 
 def _demand(
-    kind: type[Demand], node: Node, footprint: Footprint, axis: int | None, work: _Work
-) -> Demand:
+    kind: type[Kind], node: Node, footprint: Footprint, axis: int | None, work: _Work
+) -> Kind:
     result = node.result
     return kind(
         result.name,

@@ -44,6 +44,18 @@ def test_groups_need_not_be_a_multiple_of_strips() -> None:
     assert demand.time(Share(4, 1, 7)) == 43
 
 
+def test_steady_groups_have_the_same_strips_in_every_run() -> None:
+    """Dealing parts out one by one brings each strip to the same groups again."""
+    demand = Overlapping("p", Footprint(1, 1, 1.0), 13, 13, columns=True, finer=4, steady=True)
+    shares = demand.table(Room(40, 8, tight=True, beside=True), 0).shares
+    assert len({strips for _, _, strips in shares.tolist()}) > 5
+    for groups, _, strips in shares.tolist():
+        of_strip = [set[int]() for _ in range(strips)]
+        for number in range(2 * groups * strips):
+            of_strip[number % strips].add(number % groups)
+        assert all(len(found) == max(1, groups // strips) for found in of_strip)
+
+
 def test_a_product_is_as_slow_as_its_arrays_or_the_rest() -> None:
     """100 windows of 10 ns; two groups, each of which has half of the work and all of its port."""
     slow = Overlapping("p", Footprint(1, 1, 10.0, port_time=1.0), 10, 10, work=200.0)
