@@ -45,6 +45,10 @@ _ENOUGH = 3
 _FOR_AN_OPERAND = 3.5
 # By how much longer these programs are than others, at least.
 _LONGER = 2.5
+_SLOWER = (
+    "products share cores, because the program is long; with -O3 each has arrays of its own, "
+    "which is mostly faster and takes minutes to compile"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +73,22 @@ class Apart:
 
 
 def may_go_apart(tiled: TiledGraph, program: Program, facts: Facts) -> bool:
-    """Whether it is worth trying for the network of a program in which products share cores.
+    """Whether it is worth trying for the network of a program in which products share cores."""
+    longer = _LONGER * _length(program)
+    return _can_go_apart(tiled, facts) and longer <= facts.options.most_instructions
+
+
+def hints(tiled: TiledGraph, program: Program, facts: Facts) -> tuple[str, ...]:
+    """What the user should know if it is not tried for lack of time."""
+    if facts.options.takes_time or not _can_go_apart(tiled, facts):
+        return ()
+    if may_go_apart(tiled, program, facts):
+        return ()
+    return (_SLOWER,)
+
+
+def _can_go_apart(tiled: TiledGraph, facts: Facts) -> bool:
+    """Whether a program with arrays for every product can be better.
 
     All weights must be on the chip at a time, the host have no part, and cores lie on a mesh: on a
     bus phases do better.
@@ -79,7 +98,6 @@ def may_go_apart(tiled: TiledGraph, program: Program, facts: Facts) -> bool:
         and tiled.target.chip.network is Network.MESH
         and tiled.stage_count == 1
         and not any(isinstance(node.op, Host) for node in tiled.graph.nodes)
-        and _LONGER * _length(program) <= facts.options.most_instructions
     )
 
 

@@ -13,7 +13,7 @@ from onnx import ModelProto
 
 from imcc.isa import Program, Target, load_target, validate
 
-from .apart import Apart, apart, may_go_apart
+from .apart import apart, hints, may_go_apart
 from .backend import Aim, ValueProbe, emit_with_probes, order_instructions, played_cycles
 from .check import expect_no_hosts
 from .data import Samples, calibration
@@ -47,7 +47,7 @@ class Compilation:
     """Every stage of one compilation.
 
     `notes` is what the user should know about it, `hosted` the nodes on the host and why.
-    `bounds` is there where rows stream.
+    `bounds` is there where rows stream, and `hints` say what other options could make better.
     """
 
     options: CompileOptions
@@ -60,6 +60,7 @@ class Compilation:
     notes: tuple[str, ...]
     hosted: tuple[Diagnostic, ...] = ()
     bounds: ScheduleBounds | None = None
+    hints: tuple[str, ...] = ()
 
 
 def compile(
@@ -220,24 +221,27 @@ def lower(
     instruments: Iterable[Instrument] = (),
 ) -> Compilation:
     """Tile, schedule and emit a quantized graph."""
-    options = facts.options
     watching = tuple(instruments)
-    made = _emitted(quantized, target, facts, options.unfolding, watching)
-    tiled, plan, program, probes = made.tiled, made.schedule, made.program, made.probes
-    other: Apart | None = None
-    if may_go_apart(tiled, program, facts):
-        with stage("apart", watching):
-            other = apart(quantized, target, facts)
-            other = other if other and other.is_faster_than(program) else None
-    if other is not None:
-        tiled, plan, program, probes = other.tiled, other.schedule, other.program, other.probes
-    elif options.schedule is not ScheduleMode.LAYERS:
-        with stage("order", watching):
-            program, probes = order_instructions(program, probes, _AIMS[options.schedule])
-    bounds = schedule_bounds(tiled, program)
-    program = with_bounds(program, bounds)
+    emitted = _emitted(quantized, target, facts, facts.options.unfolding, watching)
+    made = _apart(quantized, target, facts, emitted, watching)
+    better: tuple[str, ...] = ()
+    if made is None:
+        made, better = (
+            _ordered(emitted, facts, watching),
+            hints(emitted.tiled, emitted.program, facts),
+        )
+    bounds = schedule_bounds(made.tiled, made.program)
     return Compilation(
-        options, imported, quantized, tiled, plan, program, probes, notes, bounds=bounds
+        facts.options,
+        imported,
+        quantized,
+        made.tiled,
+        made.schedule,
+        with_bounds(made.program, bounds),
+        made.probes,
+        notes,
+        bounds=bounds,
+        hints=better,
     )
 
 
@@ -249,6 +253,33 @@ class _Emitted:
     schedule: Schedule
     program: Program
     probes: tuple[ValueProbe, ...]
+
+
+def _apart(
+    quantized: Graph,
+    target: Target,
+    facts: Facts,
+    emitted: _Emitted,
+    watching: tuple[Instrument, ...],
+) -> _Emitted | None:
+    """A program with arrays for every product, where that is better."""
+    if not may_go_apart(emitted.tiled, emitted.program, facts):
+        return None
+    with stage("apart", watching):
+        made = apart(quantized, target, facts)
+        if made is None or not made.is_faster_than(emitted.program):
+            return None
+        return _Emitted(made.tiled, made.schedule, made.program, made.probes)
+
+
+def _ordered(emitted: _Emitted, facts: Facts, watching: tuple[Instrument, ...]) -> _Emitted:
+    """The program with its instructions in order, where rows stream."""
+    if facts.options.schedule is ScheduleMode.LAYERS:
+        return emitted
+    with stage("order", watching):
+        aim = _AIMS[facts.options.schedule]
+        program, probes = order_instructions(emitted.program, emitted.probes, aim)
+    return replace(emitted, program=program, probes=probes)
 
 
 def _emitted(

@@ -92,7 +92,7 @@ def command(model: str, output: str | None, emit: str, **flags: Any) -> None:
     if flags["quiet"] and not (flags["verbose"] or flags["as_json"]):
         return
     figures = report(compilation)
-    for text in figures.notes if flags["verbose"] else ():
+    for text in (*(figures.notes if flags["verbose"] else ()), *compilation.hints):
         reporter().note(text)
     if flags["as_json"]:
         echo_json("compile", {**asdict(figures), "bounds": bounds_json(figures.bounds)})

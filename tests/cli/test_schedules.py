@@ -101,3 +101,15 @@ def test_table_and_profile_say_that_inputs_overlap(tmp_path: Path) -> None:
     profile = json.loads(imcc("profile", program, "--json").stdout)
     assert profile["lags"] == lags
     assert profile["latency_cycles"] > profile["interval_cycles"]
+
+
+def test_a_note_says_what_takes_minutes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program of the bundled model is short; the limit is lowered to that of a long one."""
+    monkeypatch.setattr("imcc.compiler.options._MOST_INSTRUCTIONS", (100, 100_000))
+    path, program = MODELS / "fmnist_lenet.onnx", tmp_path / "p.imc"
+    command: list[str | Path] = ["compile", path, "--target", "isaac", "--schedule", "latency"]
+    command += ["-o", program]
+    quick, slow = imcc(*command), imcc(*command, "-O3")
+    assert quick.exit_code == slow.exit_code == 0
+    assert "with -O3 each has arrays of its own" in " ".join((quick.stdout + quick.stderr).split())
+    assert "-O3" not in slow.stdout + slow.stderr
