@@ -8,15 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.mesh_programs import compiled, expect_agreement
 
 from imcc.compiler.cli.chip import load_chip
-from imcc.compiler.data import find_beside
 from imcc.compiler.driver import Compilation, compile_model, recompile
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import ScheduleMode
-from imcc.compiler.verify import verify_program
-from imcc.compiler.verify.machine import load_program_samples
-from imcc.isa import program_bytes, program_from_bytes, validate, walk
+from imcc.isa import walk
 from imcc.isa.instructions import Lag, Mvm
 from imcc.runtime import Machine, profile, run_in_rounds
 
@@ -25,11 +23,10 @@ CASES = [("fmnist_resnet8", 2, 2), ("fmnist_mobilenet", 2, 2), ("fmnist_lenet", 
 
 
 @cache
-def compiled(
+def found_for(
     name: str, rows: int, cols: int, mode: ScheduleMode = ScheduleMode.LATENCY
 ) -> Compilation:
-    chip = load_chip("isaac", (f"chip.mesh_rows={rows}", f"chip.mesh_cols={cols}"))
-    return compile_model(MODELS / f"{name}.onnx", chip, CompileOptions(schedule=mode))
+    return compiled(name, rows, cols, mode)
 
 
 def is_in_rounds(compilation: Compilation) -> bool:
@@ -39,30 +36,20 @@ def is_in_rounds(compilation: Compilation) -> bool:
 
 @pytest.mark.parametrize(("name", "rows", "cols"), CASES)
 def test_the_program_is_the_network(name: str, rows: int, cols: int) -> None:
-    """The program is read back from its file; all values are compared on their way."""
-    made = compiled(name, rows, cols)
+    made = found_for(name, rows, cols)
     assert is_in_rounds(made)
     assert made.program.lags == 0
-    made.tiled.verify()
-    program = program_from_bytes(program_bytes(made.program))
-    validate(program)
-    data = find_beside(MODELS / f"{name}.onnx")
-    assert data is not None
-    samples = load_program_samples(data, program).first(4)
-    result = verify_program(program, MODELS / f"{name}.onnx", samples, layerwise=True)
-    assert result.layers
-    assert not any(layer.machine or layer.tiled for layer in result.layers)
-    assert all(comparison.passed for comparison in result.comparisons)
+    expect_agreement(name, made)
 
 
 @pytest.mark.parametrize(("name", "rows", "cols"), CASES)
 def test_inputs_in_a_row_give_what_each_gives_alone(name: str, rows: int, cols: int) -> None:
     """Constants are loaded once, so memory of one input must leave those of the next alone."""
-    found = compiled(name, rows, cols).program
+    found = found_for(name, rows, cols).program
     inputs = {
         b.name: np.random.default_rng(6).random((3, *b.shape[1:]), np.float32) for b in found.inputs
     }
-    layers = Machine(compiled(name, rows, cols, ScheduleMode.LAYERS).program)
+    layers = Machine(found_for(name, rows, cols, ScheduleMode.LAYERS).program)
     expected = layers.run(inputs, codes=True)
     for output, codes in run_in_rounds(found, inputs).items():
         np.testing.assert_array_equal(codes, expected[output])
@@ -72,15 +59,15 @@ def test_inputs_in_a_row_give_what_each_gives_alone(name: str, rows: int, cols: 
 def test_it_is_faster_than_products_that_share_arrays(
     name: str, rows: int, cols: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = compiled(name, rows, cols)
+    found = found_for(name, rows, cols)
     monkeypatch.setattr("imcc.compiler.driver.may_go_apart", lambda *_: False)
-    other = compiled.__wrapped__(name, rows, cols)
+    other = compiled(name, rows, cols, ScheduleMode.LATENCY)
     assert not is_in_rounds(other)
     assert profile(found.program).latency_us < profile(other.program).latency_us
 
 
 def test_no_array_has_two_products() -> None:
-    program = compiled("fmnist_resnet8", 2, 2).program
+    program = found_for("fmnist_resnet8", 2, 2).program
     nodes = {
         (one.core, pc): one.nodes for one in program.origins for pc in range(one.start, one.stop)
     }
@@ -94,7 +81,7 @@ def test_no_array_has_two_products() -> None:
 
 
 def test_the_same_program_comes_from_its_notes() -> None:
-    made = compiled("fmnist_resnet8", 2, 2)
+    made = found_for("fmnist_resnet8", 2, 2)
     again = recompile(made.program, MODELS / "fmnist_resnet8.onnx")
     assert again.program.cores == made.program.cores
 

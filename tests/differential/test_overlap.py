@@ -6,26 +6,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.mesh_programs import compiled, expect_agreement
 from support.topologies import topology
 
 from imcc.compiler.cli.chip import load_chip
-from imcc.compiler.data import find_beside
-from imcc.compiler.driver import Compilation, compile_model
+from imcc.compiler.driver import compile_model
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import ScheduleMode
-from imcc.compiler.verify import verify_program
-from imcc.compiler.verify.machine import load_program_samples
-from imcc.isa import program_bytes, program_from_bytes, validate
+from imcc.isa import validate
 from imcc.isa.instructions import Lag
 from imcc.runtime import Machine, profile, run_in_rounds
 
 MODELS = Path(__file__).parents[2] / "models"
 CASES = [("fmnist_resnet8", 2, 2), ("fmnist_resnet8", 3, 3), ("fmnist_mobilenet", 2, 2)]
-
-
-def compiled(name: str, rows: int, cols: int, mode: ScheduleMode) -> Compilation:
-    chip = load_chip("isaac", (f"chip.mesh_rows={rows}", f"chip.mesh_cols={cols}"))
-    return compile_model(MODELS / f"{name}.onnx", chip, CompileOptions(schedule=mode))
 
 
 @pytest.mark.parametrize(("name", "rows", "cols"), CASES)
@@ -46,19 +39,7 @@ def test_inputs_in_rounds_give_what_a_program_for_one_input_gives(
 
 @pytest.mark.parametrize(("name", "rows", "cols"), CASES)
 def test_all_definitions_of_the_network_agree(name: str, rows: int, cols: int) -> None:
-    """The program is read back from its file; all values are compared on their way."""
-    made = compiled(name, rows, cols, ScheduleMode.THROUGHPUT)
-    made.tiled.verify()
-    program = program_from_bytes(program_bytes(made.program))
-    validate(program)
-    data = find_beside(MODELS / f"{name}.onnx")
-    assert data is not None
-    samples = load_program_samples(data, program).first(4)
-    result = verify_program(program, MODELS / f"{name}.onnx", samples, layerwise=True)
-    assert result.layers
-    assert not any(layer.machine or layer.tiled for layer in result.layers)
-    assert [comparison.differences for comparison in result.comparisons] == [0, 0, 0, 0]
-    assert all(comparison.passed for comparison in result.comparisons)
+    expect_agreement(name, compiled(name, rows, cols, ScheduleMode.THROUGHPUT))
 
 
 @pytest.mark.parametrize(("name", "rows", "cols"), CASES)
