@@ -80,11 +80,8 @@ def may_go_apart(tiled: TiledGraph, program: Program, facts: Facts) -> bool:
 
 def hints(tiled: TiledGraph, program: Program, facts: Facts) -> tuple[str, ...]:
     """What the user should know if it is not tried for lack of time."""
-    if facts.options.takes_time or not _can_go_apart(tiled, facts):
-        return ()
-    if may_go_apart(tiled, program, facts):
-        return ()
-    return (_SLOWER,)
+    lacks_time = not (facts.options.takes_time or may_go_apart(tiled, program, facts))
+    return (_SLOWER,) if lacks_time and _can_go_apart(tiled, facts) else ()
 
 
 def _can_go_apart(tiled: TiledGraph, facts: Facts) -> bool:

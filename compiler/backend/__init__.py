@@ -6,8 +6,6 @@ from .emit import emit, emit_with_probes
 from .ordering import (
     Aim,
     InRounds,
-    Overlap,
-    Single,
     Unshared,
     order_instructions,
     order_single,
@@ -19,8 +17,6 @@ from .probe import ValueProbe
 __all__ = [
     "Aim",
     "InRounds",
-    "Overlap",
-    "Single",
     "Unshared",
     "ValueProbe",
     "emit",

@@ -19,7 +19,7 @@ and every row is made by all cores together.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, inf
 
@@ -302,14 +302,14 @@ class Demands:
     """What products ask for, in topological order; `fill` as for `choose_shares`.
 
     `waits` says for every result what part of all rows that it is made of must be there before its
-    first rows can be made, `flow` of which rows all rows are made, where that is asked for.
+    first rows can be made, and `flow` of which rows all rows are, when that is asked for.
     """
 
     products: tuple[Demand, ...]
     fill: int = 0
     waits: Mapping[str, float] = field(default_factory=dict)
     teams: Teams = field(default_factory=Teams)
-    flow: Flow | None = None
+    flow: Callable[[], Flow] | None = None
 
     def between(self, first: int, last: int) -> Demands:
         """Those of products [first, last)."""

@@ -86,8 +86,8 @@ def soonest_deals(demands: Demands, cutters: Mapping[str, Cutter], target: Targe
 
 def soonest_shares(demands: Demands, target: Target) -> Iterator[tuple[float, Mapping[str, Share]]]:
     """The best shares for less and less of a chip, with the time of an input."""
-    flow = demands.flow
-    assert flow is not None
+    assert demands.flow is not None
+    flow = demands.flow()
     chip = Room(target.chip.cores, target.core.arrays, tight=True, beside=True)
     tables = demands.tables(chip)
     for part, piece in product(_PARTS, _PIECES):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from imcc.isa import Target
@@ -67,7 +68,7 @@ def sharing_apart(target: Target, grain: Grain) -> Sharing:
             for node in graph.nodes
             if (name := node.results[0].name) in footprints
         )
-        flow = row_flow(graph, footprints, axes)
+        flow = partial(row_flow, graph, footprints, axes)
         return Demands(found, waits=_waits(graph, axes), flow=flow)
 
     return demands

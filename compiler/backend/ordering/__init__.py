@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from .overlap import Overlap, overlap_inputs
+from .overlap import overlap_inputs
 from .reorder import order_instructions, played_cycles
 from .rounds import InRounds, Unshared
-from .single import Single, order_single
+from .single import order_single
 from .steady import Aim
 
 __all__ = [
     "Aim",
     "InRounds",
-    "Overlap",
-    "Single",
     "Unshared",
     "order_instructions",
     "order_single",

@@ -37,7 +37,8 @@ def chain(*sizes: tuple[int, int, int]) -> Demands:
     for before, own in itertools.pairwise(sizes):
         last = np.minimum((np.arange(own[0]) + 2) * before[0] // own[0], before[0]) - 1
         reads.append((Read(len(reads) - 1, last),))
-    return Demands(products, flow=Flow(tuple(rows for rows, _, _ in sizes), tuple(reads)))
+    flow = Flow(tuple(rows for rows, _, _ in sizes), tuple(reads))
+    return Demands(products, flow=lambda: flow)
 
 
 def time_of(demands: Demands, shares: Mapping[str, Share]) -> float:
@@ -49,7 +50,7 @@ def time_of(demands: Demands, shares: Mapping[str, Share]) -> float:
         share = shares[demand.name]
         each = np.array([[share.groups, share.copies, share.strips]])
         paces.append(demand.paces(each, np.array([share.time])))
-    pipeline = Pipeline(demands.flow, paces)
+    pipeline = Pipeline(demands.flow(), paces)
     return float(pipeline.times(np.zeros((1, len(paces)), np.int64))[0])
 
 
