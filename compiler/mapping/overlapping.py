@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from math import inf
 
 import numpy as np
 
@@ -37,6 +38,26 @@ class Grain:
 
 
 @dataclass(frozen=True)
+class Fetch:
+    """What a product reads of the global memory, which all cores share: the time for it, in ns.
+
+    What a part of one row, or one column, reads beyond its own is so many `rows` or `columns`.
+    """
+
+    time: float = 0.0
+    rows: float = 0.0
+    columns: float = 0.0
+
+    def again(self, length: int, width: float, *, keeps_rows: bool) -> float:
+        """The time for parts of so many rows and columns.
+
+        What groups read that make row after row is there from the row before (`keeps_rows`).
+        """
+        rows = 1.0 if keeps_rows else 1 + self.rows / length
+        return self.time * rows * (1 + self.columns / width)
+
+
+@dataclass(frozen=True)
 class Overlapping(Demand):
     """What a product asks for that has arrays of its own, on which others do not wait.
 
@@ -44,6 +65,7 @@ class Overlapping(Demand):
     """
 
     steady: bool = False
+    fetch: Fetch = Fetch()
 
     def time(self, share: Share, fill: int = 0) -> float:
         """Time for all rows, the groups side by side."""
@@ -101,8 +123,14 @@ class Overlapping(Demand):
         work += self.each * int(counts.sum(axis=1).max())
         load = work + windows * (held.start_time + held.port_time)
         rounds = counts @ -(-sizes[:, None] // copies)
-        times: Floats = np.maximum(rounds.max(axis=0) * held.window_time, load)
+        least = max(load, self._fetched(strips, groups, int(lengths[0])))
+        times: Floats = np.maximum(rounds.max(axis=0) * held.window_time, least)
         return times, load
+
+    def _fetched(self, strips: int, groups: int, length: int) -> float:
+        """For how long the global memory has to do with a product."""
+        width = -(-self.windows // strips) if strips > 1 else inf
+        return self.fetch.again(length, width, keeps_rows=strips % groups == 0)
 
 
 @lru_cache(maxsize=100_000)

@@ -68,6 +68,12 @@ def move_time(value: Value, target: Target) -> float:
     return cycles * _NS_PER_US / target.timing.clock_mhz
 
 
+def fetch_time(value: Value, target: Target) -> float:
+    """Nanoseconds in which a value comes from the global memory."""
+    cycles = _bytes(value, target) / target.timing.global_bytes_per_cycle
+    return cycles * _NS_PER_US / target.timing.clock_mhz
+
+
 def sums_time(value: Value, target: Target) -> float:
     """Nanoseconds in which sums pass it that are made, read, and added to others."""
     cycles = 4 * value.type.size * target.timing.moved(WORD) / target.timing.local_bytes_per_cycle

@@ -23,6 +23,11 @@ class Site:
     core: int
     readers: tuple[int, ...]
 
+    @property
+    def in_order(self) -> tuple[int, ...]:
+        """The readers, `core` first if it is one."""
+        return tuple(sorted(self.readers, key=lambda reader: reader != self.core))
+
 
 @dataclass(frozen=True)
 class Replica:
@@ -49,16 +54,19 @@ class Residence:
     cores: Sequence[int]
 
 
-def settle(graph: Graph, steps: Sequence[Step], sites: Mapping[int, Site]) -> Residence:
+def settle(
+    graph: Graph, steps: Sequence[Step], sites: Mapping[int, Site], *, hands_on: bool = False
+) -> Residence:
     """Work out replicas and transfers; `sites` says where the nodes of the steps run.
 
     Nodes that have no step are left out, with what they make.
 
     A tensor is sent to another core just before the first step there that reads it, and stays
     where it was made until the last reader or transfer. Rows that are put together are sent
-    straight to where they belong.
+    straight to where they belong, or with `hands_on` from one of several cores that read them to
+    the next.
     """
-    settler = _Settler(graph)
+    settler = _Settler(graph, hands_on)
     for index, step in enumerate(steps):
         settler.add(index, graph.nodes[step.node], step.piece, sites[step.node])
     return Residence(settler.replicas, settler.transfers, settler.cores)
@@ -74,11 +82,26 @@ def handed_around(home: int, cores: Sequence[int]) -> Iterator[tuple[int, int]]:
         yield holders[number - (1 << (number.bit_length() - 1))], holders[number]
 
 
+def sent_to(home: int, cores: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Who sends to whom if one sends to all."""
+    yield from ((home, core) for core in cores)
+
+
+def passed_on(home: int, cores: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Who sends to whom what all cores are to have, if who made it has much to send.
+
+    It sends once. Of the others each hands on to two.
+    """
+    for number, core in enumerate(cores):
+        yield cores[(number - 1) // 2] if number else home, core
+
+
 @dataclass
 class _Settler:
     """Replicas so far, and on which core each value was made."""
 
     graph: Graph
+    hands_on: bool
     replicas: dict[tuple[str, int], Replica] = field(default_factory=dict)
     transfers: list[tuple[Transfer, ...]] = field(default_factory=list)
     cores: list[int] = field(default_factory=list)
@@ -89,7 +112,7 @@ class _Settler:
         """Note what a step reads and makes."""
         if isinstance(node.op, Rows):
             assert piece is not None
-            moves = [move for core in site.readers for move in self._put(index, node, piece, core)]
+            moves = [*self._put(index, node, piece, site)]
         else:
             moves = [
                 move
@@ -116,20 +139,26 @@ class _Settler:
             for core in cores:
                 self.replicas[value.name, core] = Replica(value, core, index, index, border)
 
-    def _put(self, index: int, node: Node, piece: int, core: int) -> list[Transfer]:
-        """Rows from where they lie to where they are put together."""
-        value, result = node.operands[piece], node.results[0]
-        if (result.name, core) in self.replicas:
-            self._extend((result.name, core), index)
-        home = self.homes.get(value.name)
+    def _put(self, index: int, node: Node, piece: int, site: Site) -> Iterator[Transfer]:
+        """Rows from where they lie to where they are put together, and from there on."""
+        value, result = node.operands[piece].name, node.results[0].name
+        new = []
+        for core in site.in_order:
+            if (result, core) in self.replicas:
+                self._extend((result, core), index)
+            if (value, core) in self.replicas:
+                self._extend((value, core), index)
+            else:
+                new.append(core)
+        home = self.homes.get(value)
         if home is None:
-            return []  # they come from global memory
-        if is_stored(self.graph, node) or (value.name, core) in self.replicas:
-            here = core if (value.name, core) in self.replicas else home
-            self._extend((value.name, here), index)
-            return []
-        self._extend((value.name, home), index)
-        return [Transfer(value.name, home, core)]
+            return  # they come from global memory
+        if new:
+            self._extend((value, home), index)
+        if is_stored(self.graph, node):
+            return
+        for source, target in passed_on(home, new) if self.hands_on else sent_to(home, new):
+            yield Transfer(value if source == home else result, source, target)
 
     def _read(
         self, index: int, node: Node, position: int, cores: Sequence[int]

@@ -177,7 +177,8 @@ def _plan_of(streamed: Streamed) -> _Plan:
 
 def _plan(streamed: Streamed, steps: Sequence[Step]) -> _Plan:
     sites = {i: _site(streamed, node) for i, node in enumerate(streamed.graph.nodes)}
-    return _Plan(streamed, steps, sites, settle(streamed.graph, steps, sites))
+    residence = settle(streamed.graph, steps, sites, hands_on=streamed.hands_on)
+    return _Plan(streamed, steps, sites, residence)
 
 
 Fits = Callable[[int, tuple[Node, ...]], bool]

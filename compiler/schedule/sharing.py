@@ -11,12 +11,13 @@ from imcc.isa import Target
 from imcc.isa.target import Network
 
 from ..ir.graph import Graph, Node, Value
-from ..mapping.overlapping import Grain, Overlapping
+from ..ir.ops.quant import Enter, Quantize
+from ..mapping.overlapping import Fetch, Grain, Overlapping
 from ..mapping.shares import MOST_RUNS, Demand, Demands, Footprint, Teams
 from ..mapping.tiling import Sharing
 from .channel_joins import as_in, joins_channels
 from .cuts import runs_of
-from .jobs import move_time, sums_time, vector_time
+from .jobs import fetch_time, move_time, sums_time, vector_time
 from .leading import Ways
 from .options import ScheduleMode
 from .room import row_axes
@@ -64,6 +65,7 @@ def sharing_apart(target: Target, grain: Grain) -> Sharing:
                 _demand(Overlapping, node, footprints[name], axes[name], work[name]),
                 finer=grain.finer,
                 steady=grain.steady,
+                fetch=_fetch(graph, node, target),
             )
             for node in graph.nodes
             if (name := node.results[0].name) in footprints
@@ -88,6 +90,14 @@ def _demand(
         again=(work.rows, work.columns),
         each=work.each,
     )
+
+
+def _fetch(graph: Graph, node: Node, target: Target) -> Fetch:
+    """What the global memory has to do for a product: it has the inputs of a network."""
+    source = graph.producer(node.operands[0])
+    if source is not None and not isinstance(source.op, Quantize | Enter):
+        return Fetch()
+    return Fetch(fetch_time(node.operands[0], target), *_overlaps(node))
 
 
 def _waits(graph: Graph, axes: Mapping[str, int | None]) -> dict[str, float]:

@@ -20,6 +20,8 @@ from fractions import Fraction
 from itertools import product
 from math import ceil, prod
 
+from imcc.isa.target import Network
+
 from ..ir.graph import Node, Value
 from ..ir.op import Op
 from ..ir.ops.partial_sums import AddSums
@@ -77,7 +79,8 @@ class RowSplitter(ChannelJoiner):
             self.add(node)
         outputs = [self._whole[value.name] for value in self._old.outputs]
         graph = self._builder.finish(outputs, self._old.output_names)
-        return Streamed(graph, self.cores, self.blocks, self.phases)
+        hands_on = self._tiled.target.chip.network is Network.MESH
+        return Streamed(graph, self.cores, self.blocks, self.phases, hands_on)
 
     def add(self, node: Node) -> None:
         """Take one node over, in parts where that is possible."""

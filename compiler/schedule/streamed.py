@@ -30,13 +30,15 @@ class Streamed:
 
     `cores` maps result names to cores. `blocks` says of which value a result is a part; results
     that are whole are not in it. `phases` has the phase of each result, where there are several:
-    a phase is over before the next begins.
+    a phase is over before the next begins. With `hands_on` cores hand rows on that several read:
+    links of a mesh carry that side by side, on a bus it would only come later.
     """
 
     graph: Graph
     cores: Mapping[str, int]
     blocks: Mapping[str, Block]
     phases: Mapping[str, int] = field(default_factory=dict)
+    hands_on: bool = False
 
     def phase_of(self, node: Node) -> int:
         """The phase in which a node runs."""

@@ -45,7 +45,10 @@ class Scratch:
 
 @dataclass(frozen=True)
 class Transfer:
-    """A tensor that is sent from the core that made it to one that reads it."""
+    """A tensor that is sent from a core that has it to one that reads it.
+
+    Of `Rows` it is an operand, or the result if a core hands rows on from where they are put.
+    """
 
     value: str
     source: int

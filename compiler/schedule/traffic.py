@@ -40,7 +40,7 @@ def traffic(
             type_ = sizes[move.value]
             size = type_.size
             if isinstance(node.op, Rows) and step.piece is not None:
-                size = _taken(node.op, step.piece, type_)
+                size = _taken(node.op, step.piece, node.operands[step.piece].type)
             found[move.source, move.target] += size * moved(type_.dtype.numpy.itemsize)
         if isinstance(node.op, Tiled):
             for source, to, elements, width in _partial_sums(node, node.op):

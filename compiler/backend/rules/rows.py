@@ -6,7 +6,7 @@ from imcc.isa.instructions import Load, Store
 
 from ...ir.ops.rows import Rows
 from ...ir.ops.spill import Spill
-from ...schedule.task import Task
+from ...schedule.task import Task, Transfer
 from ..emitter import Emitter, emits
 from ..view import View, memory_order, walkable
 
@@ -21,10 +21,7 @@ def emit_rows(emitter: Emitter, task: Task) -> None:
         _store(emitter, task, _taken(emitter.view(node.operands[piece], task.core), op, piece))
         return
     for core in task.cores:
-        target = _target(emitter, task, core)
-        for axis, _, (at, end) in op.narrowed(piece):
-            target = target.narrow(axis, at, end - at)
-        _bring(emitter, task, core, target)
+        _bring(emitter, task, core, _put(_target(emitter, task, core), op, piece))
         if task.begins:
             _fill_below(emitter, task, core)
 
@@ -32,6 +29,13 @@ def emit_rows(emitter: Emitter, task: Task) -> None:
 def _taken(whole: View, op: Rows, piece: int) -> View:
     """What is taken of an operand."""
     for axis, (start, stop), _ in op.narrowed(piece):
+        whole = whole.narrow(axis, start, stop - start)
+    return whole
+
+
+def _put(whole: View, op: Rows, piece: int) -> View:
+    """Where in the result it is put."""
+    for axis, _, (start, stop) in op.narrowed(piece):
         whole = whole.narrow(axis, start, stop - start)
     return whole
 
@@ -50,8 +54,7 @@ def _bring(emitter: Emitter, task: Task, core: int, target: View) -> None:
     value = task.node.operands[piece]
     for move in task.transfers:
         if move.target == core:
-            source = _taken(emitter.view(value, move.source), op, piece)
-            emitter.exchange(move.source, source, core, target)
+            emitter.exchange(move.source, _sent(emitter, task, move), core, target)
             return
     order, code = memory_order(len(target.shape)), emitter.core(core)
     if emitter.schedule.has_buffer(value.name, core):
@@ -67,6 +70,16 @@ def _bring(emitter: Emitter, task: Task, core: int, target: View) -> None:
     given = _taken(emitter.bindings[name], op, piece)
     for to, at in walkable(order, target, given):
         code.emit(Load(code.stream(to.stream(order)), code.stream(at.stream(order))))
+
+
+def _sent(emitter: Emitter, task: Task, move: Transfer) -> View:
+    """What a core sends of an operand, or of a result where that has come already."""
+    op, node, piece = task.node.op, task.node, task.piece
+    assert isinstance(op, Rows)
+    assert piece is not None
+    if move.value == node.result.name:
+        return _put(emitter.view(node.result, move.source), op, piece)
+    return _taken(emitter.view(node.operands[piece], move.source), op, piece)
 
 
 def _fill_below(emitter: Emitter, task: Task, core: int) -> None:

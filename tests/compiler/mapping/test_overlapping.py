@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
-from imcc.compiler.mapping.overlapping import Overlapping
+from imcc.compiler.mapping.overlapping import Fetch, Overlapping
 from imcc.compiler.mapping.shares import Footprint, Room, Share, most_runs
 
 
@@ -74,3 +74,13 @@ def test_all_numbers_of_groups_are_in_the_table(groups: int) -> None:
     demand = Overlapping("p", Footprint(1, 1, 10.0), 6, 6, columns=True)
     table = demand.table(Room(5, 4, tight=True, beside=True), 0)
     assert groups in table.shares[:, 0]
+
+
+def test_global_memory_gives_a_row_again_to_who_has_not_made_the_row_before() -> None:
+    """3 x 3 windows on 10 x 10: strips of two columns read four, single rows three."""
+    fetch = Fetch(100.0, 2.0, 2.0)
+    demand = Overlapping("p", Footprint(1, 1, 1.0), 10, 10, columns=True, fetch=fetch)
+    assert demand.time(Share(5, 1, 5)) == 200.0
+    assert demand.time(Share(10, 1, 5)) == 600.0
+    assert demand.time(Share(3, 1, 5)) == 600.0
+    assert demand.time(Share(1, 1, 1)) == 100.0
