@@ -4,7 +4,7 @@ Only arrays are dealt out: those of a core work side by side. The product that t
 whole, of another one the rows that it still has to make when all that it reads is there, so those
 with few rows are made faster than they must be (`flow`). The search gives arrays where they shorten
 the longest way most; then it takes back what shortens nothing, and gives it to others, as long as
-that helps.
+that helps. At last it also takes from some what others save more with.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ _ENOUGH = 3
 # Choices that one step may go on.
 _STRIDES = (1, 2, 4, 8)
 _ROUNDS = 3
+_WORTH = 1e-4  # of the time, what an exchange must save
 _EQUAL = 1e-9  # relative; times that differ by less are equal
 
 
@@ -136,7 +137,9 @@ class _Search:
             while self._improve():
                 pass
             if self.time >= before * (1 - _EQUAL):
-                return
+                break
+        while self._exchange():
+            pass
 
     def _left(self, picked: Ints) -> float:
         costs = (option.costs[choice] for option, choice in zip(self._options, picked, strict=True))
@@ -156,6 +159,59 @@ class _Search:
         if change is not None:
             self.picked[change[0]] = change[1]
         return change is not None
+
+    def _exchange(self) -> bool:
+        """Make a product faster with what is taken from others, where that is of most use."""
+        slower = self._slower()
+        tries = [
+            found
+            for number in range(len(self.picked))
+            for choice in self._beyond(number)
+            if (found := self._paid(number, choice, slower)) is not None
+        ]
+        if not tries:
+            return False
+        times = self._pipeline.times(np.array(tries))
+        best = int(times.argmin())
+        if times[best] >= self.time * (1 - _WORTH):
+            return False
+        self.picked, self.time = tries[best], float(times[best])
+        return True
+
+    def _slower(self) -> list[tuple[int, int, float]]:
+        """Slower choices: product, choice, what that gives back; first what costs least for it."""
+        found = [
+            (number, int(now) - stride)
+            for number, now in enumerate(self.picked)
+            for stride in _STRIDES
+            if stride <= now
+        ]
+        if not found:
+            return []
+        numbers, choices = np.array(found).T
+        tries = np.repeat(self.picked[None], len(found), axis=0)
+        tries[np.arange(len(found)), numbers] = choices
+        back = np.array([self._cost(n, self.picked[n]) - self._cost(n, c) for n, c in found])
+        lost = (self._pipeline.times(tries) - self.time) / back
+        return [(*found[place], float(back[place])) for place in np.argsort(lost, kind="stable")]
+
+    def _paid(self, number: int, choice: int, slower: list[tuple[int, int, float]]) -> Ints | None:
+        """The choices with a faster one, paid for by slower ones of others; None if they cannot."""
+        picked, changed = self.picked.copy(), {number}
+        picked[number] = choice
+        due = self._cost(number, choice) - self._cost(number, self.picked[number])
+        due -= self._left(self.picked)
+        for other, now, back in slower:
+            if due <= 0:
+                break
+            if other not in changed:
+                changed.add(other)
+                picked[other] = now
+                due -= back
+        return picked if due <= 0 else None
+
+    def _cost(self, number: int, choice: int) -> float:
+        return float(self._options[number].costs[choice])
 
     def _beyond(self, number: int) -> Iterator[int]:
         """Faster choices of a product."""
