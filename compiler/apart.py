@@ -42,7 +42,7 @@ _QUICK = (Grain(8, True), Grain(4, True), Grain(2, True), Grain(1, True))
 _SLOW = (Grain(8), Grain(8, True), Grain(4), Grain(4, True), Grain(2), Grain(1))
 _ENOUGH = 3
 # Instructions for each operand in a graph cut in rows, about: most are rows that come from a core.
-_FOR_AN_OPERAND = 3.5
+_FOR_AN_OPERAND = 2.5
 # By how much longer these programs are than others, at least.
 _LONGER = 2.5
 _SLOWER = (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cache
@@ -15,7 +16,7 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 from . import instructions as _instructions  # noqa: F401  (fills BY_MNEMONIC)
 from .errors import AssemblyError, EncodingError
 from .fields import Kind
-from .instruction import BY_MNEMONIC, Instruction
+from .instruction import BY_MNEMONIC, Field, Instruction
 from .problems import did_you_mean
 
 _NAMES = {
@@ -99,21 +100,37 @@ def _instruction(words: Sequence[Word]) -> Instruction:
     if cls is None:
         hint = did_you_mean(mnemonic.text.lower(), BY_MNEMONIC)
         raise AssemblyError(f"unknown instruction '{mnemonic.text}'{hint}", column=mnemonic.column)
-    if len(operands) != len(cls.layout):
-        names = ", ".join(field.name for field in cls.layout) or "none"
+    if len(operands) != len(cls.written):
+        names = ", ".join(field.name for field in cls.written) or "none"
         raise AssemblyError(
-            f"'{mnemonic.text}' takes {len(cls.layout)} operands ({names}), not {len(operands)}",
+            f"'{mnemonic.text}' takes {len(cls.written)} operands ({names}), not {len(operands)}",
             column=mnemonic.column,
         )
-    values = []
-    for field, word in zip(cls.layout, operands, strict=True):
-        value = operand_value(field.kind, word, field.name)
-        try:
-            field.kind.check(cls.mnemonic, field.name, value)
-        except EncodingError as error:
-            raise AssemblyError(str(error), column=word.column) from error
-        values.append(value)
-    return cls(*values)
+    values: dict[str, int] = {}
+    for operand, word in zip(cls.written, operands, strict=True):
+        offset = cls.offsets.get(operand.name)
+        parts = _apart(word) if offset else (word,)
+        for field, part in zip(filter(None, (operand, offset)), parts, strict=False):
+            values[field.name] = _field_value(cls, field, part)
+    return cls(**values)
+
+
+def _apart(word: Word) -> Iterator[Word]:
+    """A stream, and what is behind it: ``s1`` and ``-64`` of ``s1-64``."""
+    stream = word.text[:1] + re.split("[+-]", word.text[1:])[0]
+    yield Word(stream, word.column)
+    if stream != word.text:
+        behind = word.text.removeprefix(stream)
+        yield Word(behind.removeprefix("+"), word.column + len(stream))
+
+
+def _field_value(cls: type[Instruction], field: Field, word: Word) -> int:
+    value = operand_value(field.kind, word, field.name)
+    try:
+        field.kind.check(cls.mnemonic, field.name, value)
+    except EncodingError as error:
+        raise AssemblyError(str(error), column=word.column) from error
+    return value
 
 
 def _choice(choices: type[IntEnum], word: Word, field: str) -> int:

@@ -100,6 +100,7 @@ class Role(IntEnum):
     READ = 1
     WRITE = 2
     UPDATE = 3  # changes the stream register itself, not the memory behind it
+    OFFSET = 4  # says how many bytes from the base of the register the operand begins
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,8 @@ class Kind:
         """Text form of a value."""
         if self.choices is not None:
             return self.choices(value).name.lower()
+        if self.role is Role.OFFSET:
+            return f"{value:+}" if value else ""
         return f"{self.prefix}{value}"
 
 
@@ -149,9 +152,15 @@ def _stream(role: Role) -> Kind:
     return Kind(5, prefix="s", role=role)
 
 
+def _offset(width: int) -> Kind:
+    return Kind(width, signed=True, role=Role.OFFSET)
+
+
 ReadStream = Annotated[int, _stream(Role.READ)]
 WriteStream = Annotated[int, _stream(Role.WRITE)]
 StreamRegister = Annotated[int, _stream(Role.UPDATE)]
+ShortOffset = Annotated[int, _offset(19)]
+LongOffset = Annotated[int, _offset(23)]
 MatrixId = Annotated[int, Kind(16, prefix="m")]
 ArrayId = Annotated[int, Kind(16, prefix="a")]
 PartitionId = Annotated[int, Kind(16, prefix="p")]

@@ -2,13 +2,15 @@
 
 `@instruction(opcode)` reads the annotated fields, lays them out from bit 8 upwards in
 declaration order behind the 8-bit opcode, checks that they fit the 64-bit word, and registers
-the class. Encoder, decoder, assembler, disassembler, validator and manual work from this table.
+the class. A field `<operand>_offset` belongs to that stream operand, and stands behind it in text;
+offsets are declared last, and are 0 unless given. Encoder, decoder, assembler, disassembler,
+validator and manual work from this table.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar, dataclass_transform, get_args, get_type_hints
 
@@ -16,6 +18,7 @@ from .fields import Kind, Role
 
 WORD_BITS = 64
 OPCODE_BITS = 8
+_OFFSET = "_offset"
 
 
 @dataclass(frozen=True)
@@ -28,11 +31,17 @@ class Field:
 
 
 class Instruction:
-    """One instruction; subclasses are frozen dataclasses made by `@instruction`."""
+    """One instruction; subclasses are frozen dataclasses made by `@instruction`.
+
+    `layout` has all fields; `written` those that are operands in text, and `offsets` the others, by
+    the stream operands that they belong to.
+    """
 
     opcode: ClassVar[int]
     mnemonic: ClassVar[str]
     layout: ClassVar[tuple[Field, ...]]
+    written: ClassVar[tuple[Field, ...]]
+    offsets: ClassVar[Mapping[str, Field]]
     _limits: ClassVar[tuple[tuple[str, int, int, frozenset[int], Kind], ...]]
 
     def __post_init__(self) -> None:
@@ -53,8 +62,11 @@ class Instruction:
 
     def __str__(self) -> str:
         """Assembly text."""
-        operands = (f.kind.format(getattr(self, f.name)) for f in self.layout)
-        return f"{self.mnemonic} {', '.join(operands)}".rstrip()
+        return f"{self.mnemonic} {', '.join(map(self._text, self.written))}".rstrip()
+
+    def _text(self, operand: Field) -> str:
+        parts = [operand, *filter(None, [self.offsets.get(operand.name)])]
+        return "".join(part.kind.format(getattr(self, part.name)) for part in parts)
 
 
 TABLE: dict[int, type[Instruction]] = {}
@@ -72,6 +84,8 @@ def instruction(opcode: int) -> Callable[[_T], _T]:
         made.opcode = opcode
         made.mnemonic = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", ".", cls.__name__).lower()
         made.layout = _lay_out(made)
+        made.written = tuple(f for f in made.layout if f.kind.role is not Role.OFFSET)
+        made.offsets = _offsets(made)
         made._limits = tuple(
             (f.name, f.kind.low, f.kind.high, f.kind.values, f.kind) for f in made.layout
         )
@@ -94,6 +108,15 @@ def _lay_out(cls: type[Instruction]) -> tuple[Field, ...]:
     if low_bit > WORD_BITS:
         raise TypeError(f"{cls.__name__} needs {low_bit} bits; a word has {WORD_BITS}")
     return tuple(laid_out)
+
+
+def _offsets(cls: type[Instruction]) -> dict[str, Field]:
+    streams = (f.name for f in cls.written if f.kind.role in (Role.READ, Role.WRITE))
+    known = {field.name: field for field in cls.layout}
+    found = {name: known[name + _OFFSET] for name in streams if name + _OFFSET in known}
+    if cls.layout != (*cls.written, *found.values()):
+        raise TypeError(f"{cls.__name__}: offsets must come last, in the order of their streams")
+    return found
 
 
 def _check_unique(cls: type[Instruction]) -> None:

@@ -4,6 +4,9 @@ Conventions
     A *stream* names a sequence of elements in one memory: a base address in bytes, an element
     type and up to six (count, stride) pairs, axis 0 slowest. Unset axes have count 1. The number
     of elements is the product of the counts. All instructions walk their streams in that order.
+    Where an instruction has an *offset* for an operand, the operand walks its stream from so many
+    bytes behind the base; the register stays as it is. ``s3+64`` is stream 3 with the offset 64,
+    ``s3`` with the offset 0.
     A batch of inputs runs in lock step: every local memory and every global address above the
     constants exists once an input; constants, arrays and stream registers exist once.
 
@@ -27,11 +30,13 @@ from .fields import (
     Delta,
     ElementField,
     Flag,
+    LongOffset,
     MatrixId,
     PartitionId,
     ReadStream,
     Repeat,
     RoundingField,
+    ShortOffset,
     SpaceField,
     Steps,
     StreamRegister,
@@ -137,6 +142,8 @@ class Load(Instruction):
 
     dst: WriteStream
     src: ReadStream
+    dst_offset: LongOffset = 0
+    src_offset: LongOffset = 0
 
 
 @instruction(0x21)
@@ -145,6 +152,8 @@ class Store(Instruction):
 
     dst: WriteStream
     src: ReadStream
+    dst_offset: LongOffset = 0
+    src_offset: LongOffset = 0
 
 
 @instruction(0x22)
@@ -157,6 +166,8 @@ class Copy(Instruction):
 
     dst: WriteStream
     src: ReadStream
+    dst_offset: LongOffset = 0
+    src_offset: LongOffset = 0
 
 
 @instruction(0x23)
@@ -165,6 +176,7 @@ class Fill(Instruction):
 
     dst: WriteStream
     value: Word32
+    dst_offset: ShortOffset = 0
 
 
 @instruction(0x30)
@@ -174,6 +186,7 @@ class Send(Instruction):
     src: ReadStream
     peer: CoreId
     tag: Tag
+    src_offset: ShortOffset = 0
 
 
 @instruction(0x31)
@@ -183,6 +196,7 @@ class Recv(Instruction):
     dst: WriteStream
     peer: CoreId
     tag: Tag
+    dst_offset: ShortOffset = 0
 
 
 @instruction(0x40)

@@ -12,7 +12,7 @@ from .instructions import Lag, Phase
 from .matrix import Matrix
 from .target import Target
 
-ISA_VERSION = (1, 4)
+ISA_VERSION = (1, 5)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ _ROLES = {
     Role.READ: "reads the stream",
     Role.WRITE: "writes the stream",
     Role.UPDATE: "changes the stream register",
+    Role.OFFSET: "moves the operand, in bytes",
 }
 
 
@@ -105,7 +106,7 @@ def _overview() -> Iterator[str]:
     yield "| opcode | instruction | effect |"
     yield "|---:|---|---|"
     for cls in _ordered():
-        operands = ", ".join(field.name for field in cls.layout)
+        operands = ", ".join(field.name for field in cls.written)
         summary = cleandoc(cls.__doc__ or "").split("\n")[0]
         text = f"{cls.mnemonic} {operands}".strip()
         yield f"| `{cls.opcode:#04x}` | [`{text}`](#{cls.mnemonic}) | {summary} |"
@@ -147,10 +148,15 @@ def _fields(cls: type[Instruction]) -> Iterator[str]:
     for field in cls.layout:
         high = field.low_bit + field.kind.width - 1
         bits = str(high) if high == field.low_bit else f"{high}..{field.low_bit}"
-        written = f"{field.kind.prefix}*n*" if not field.kind.choices else "name"
-        yield f"| `{field.name}` | {bits} | {written} | {_values(field.kind)} | " + (
+        yield f"| `{field.name}` | {bits} | {_written(field.kind)} | {_values(field.kind)} | " + (
             f"{_ROLES[field.kind.role]} |"
         )
+
+
+def _written(kind: Kind) -> str:
+    if kind.role is Role.OFFSET:
+        return "+*n* or -*n* behind its stream"
+    return "name" if kind.choices else f"{kind.prefix}*n*"
 
 
 def _operands(rule: Rule) -> Iterator[str]:

@@ -42,6 +42,11 @@ _STREAM_FIELDS = {
     kind: tuple(f.name for f in kind.layout if f.kind.role in (Role.READ, Role.WRITE))
     for kind in TABLE.values()
 }
+# Of each instruction the streams that it can move, with the fields that say how far.
+_OFFSETS = {
+    kind: tuple((name, field.name) for name, field in kind.offsets.items())
+    for kind in TABLE.values()
+}
 _CONTROL = frozenset({Nop, Loop, Halt, Lag})
 
 
@@ -180,7 +185,7 @@ def walk_round(core: int, code: tuple[Instruction, ...]) -> Iterator[tuple[int, 
             if kind in _SET_UP:
                 _SET_UP[kind](registers, instruction)
                 continue
-            streams = {name: registers[getattr(instruction, name)] for name in _STREAM_FIELDS[kind]}
+            held = {name: registers[getattr(instruction, name)] for name in _STREAM_FIELDS[kind]}
         except KeyError as error:
             raise ValidationError(
                 f"core {core} at {pc}: stream s{error.args[0]} is used before it is set"
@@ -189,11 +194,22 @@ def walk_round(core: int, code: tuple[Instruction, ...]) -> Iterator[tuple[int, 
             low, high, rounding = instruction.low, instruction.high, Rounding(instruction.rounding)
             stage = OutputStage(instruction.zero_point, low, high, rounding)
         elif kind not in _CONTROL:
-            yield lag, Operation(core, pc, instruction, streams, stage)
+            yield lag, Operation(core, pc, instruction, with_offsets(instruction, held), stage)
         elif isinstance(instruction, Lag):
             lag = instruction.rounds
         elif kind is Halt:
             return
+
+
+def with_offsets(
+    instruction: Instruction, held: dict[str, StreamState]
+) -> Mapping[str, StreamState]:
+    """What an instruction walks: what its registers hold, moved by its offsets."""
+    for name, offset in _OFFSETS[type(instruction)]:
+        delta = getattr(instruction, offset)
+        if delta:
+            held[name] = held[name].moved(delta)
+    return held
 
 
 def interleave(

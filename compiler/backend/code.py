@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from imcc.isa import ElementType, Instruction, OutputStage, Space, StreamState
+from imcc.isa import TABLE, ElementType, Instruction, OutputStage, Role, Space, StreamState
+from imcc.isa.fields import Kind
 from imcc.isa.instructions import STREAM_REGISTERS, Dim, Halt, Loop, Setq, Step, Stream
 
 from .global_memory import LINK_BASE
@@ -28,8 +29,8 @@ class _Walk:
 class CoreCode:
     """Appends instructions; a stream that a register already holds is not set again.
 
-    A register that holds the same walk elsewhere, and that nothing written since `begin` uses, is
-    moved there: one instruction instead of one an axis.
+    A register that holds the same walk elsewhere does for an operand with an offset, and one that
+    nothing written since `begin` uses is moved there: one instruction instead of one an axis.
     """
 
     def __init__(self) -> None:
@@ -68,6 +69,26 @@ class CoreCode:
         """Append one instruction."""
         self._code.append(instruction)
 
+    def operate(
+        self, kind: type[Instruction], streams: Iterable[StreamState], *others: int
+    ) -> None:
+        """Append an instruction with these streams and other fields, in the order of its table.
+
+        It must not stand in a loop that moves registers with its streams.
+        """
+        states, rest = iter(streams), iter(others)
+        fields, offsets = [], []
+        for field_ in kind.written:
+            if field_.kind.role is Role.NONE:
+                fields.append(next(rest))
+            elif field_.name in kind.offsets:
+                register, offset = self._near(next(states), kind.offsets[field_.name].kind)
+                fields.append(register)
+                offsets.append(offset)
+            else:
+                fields.append(self.stream(next(states)))
+        self.emit(_made(kind.opcode, *fields, *offsets))
+
     def stream(self, state: StreamState) -> int:
         """A register that holds `state`; the one used least recently is set if none does."""
         walk = self._walk(state)
@@ -77,9 +98,7 @@ class CoreCode:
             if register is None:
                 register = next(iter(self._held))
                 self._set(register, state, walk)
-        self._held.move_to_end(register)
-        self._named[register] = self._begun
-        return register
+        return self._use(register)
 
     def stage(self, stage: OutputStage) -> None:
         """Set the output stage, unless it is set so already."""
@@ -111,6 +130,20 @@ class CoreCode:
         """The whole stream, ended by `halt`."""
         self.emit(Halt())
         return tuple(self._code)
+
+    def _near(self, state: StreamState, offset: Kind) -> tuple[int, int]:
+        """A register that walks as `state` does, and how many bytes before that it begins."""
+        walk = self._walk(state)
+        base = min(walk.by_base, key=lambda base: abs(state.base - base), default=state.base)
+        if base not in walk.by_base or not offset.low <= state.base - base <= offset.high:
+            return self.stream(state), 0
+        return self._use(walk.by_base[base]), state.base - base
+
+    def _use(self, register: int) -> int:
+        """Note that a register is needed, by what has begun and perhaps soon again."""
+        self._held.move_to_end(register)
+        self._named[register] = self._begun
+        return register
 
     def _moved(self, state: StreamState, walk: _Walk) -> int | None:
         """A register that walks as `state` does from another base, moved there."""
@@ -156,3 +189,9 @@ class CoreCode:
 def _step(register: int, delta: int) -> Step:
     """An instruction of which a program has very many, and few that differ."""
     return Step(register, delta)
+
+
+@lru_cache(1 << 16)
+def _made(opcode: int, *fields: int) -> Instruction:
+    """An instruction; many have the same registers."""
+    return TABLE[opcode](*fields)

@@ -122,7 +122,7 @@ class Emitter:
     def fill(self, core: int, address: int, size: int, element: ElementType, value: int) -> None:
         """Write `value` to `size` bytes."""
         whole = local_vector(element, address, size // element.size)
-        self.core(core).emit(Fill(self.core(core).stream(whole), value))
+        self.core(core).operate(Fill, [whole], value)
 
     def load(self, core: int, address: int, array: Array) -> StreamState:
         """Bring constant data to `address` of a core's local memory; returns its stream there."""
@@ -130,8 +130,7 @@ class Emitter:
         axes = [(array.size, element.size)]
         source = stream(Space.GLOBAL, element, self.constants.add(array), axes)
         target = stream(Space.LOCAL, element, address, axes)
-        code = self.core(core)
-        code.emit(Load(code.stream(target), code.stream(source)))
+        self.core(core).operate(Load, [target, source])
         return target
 
     def meet(self, instruction: Barrier | Phase) -> None:
@@ -178,8 +177,7 @@ class Emitter:
 
     def copy(self, core: int, target: StreamState, source: StreamState) -> None:
         """Copy inside a core's local memory."""
-        code = self.core(core)
-        code.emit(Copy(code.stream(target), code.stream(source)))
+        self.core(core).operate(Copy, [target, source])
 
     def transfer(self, value: Value, source: int, target: int) -> None:
         """Send a tensor from one core to another."""
@@ -190,8 +188,8 @@ class Emitter:
         order = memory_order(len(here.shape))
         sender, receiver = self.core(source), self.core(target)
         for at, to in walkable(order, here, there):
-            sender.emit(Send(sender.stream(at.stream(order)), target, 0))
-            receiver.emit(Recv(receiver.stream(to.stream(order)), source, 0))
+            sender.operate(Send, [at.stream(order)], target, 0)
+            receiver.operate(Recv, [to.stream(order)], source, 0)
 
     def _padded_copy(self, task: Task, core: int, value: Value, border: Border) -> View:
         layout = bordered(value.type, border)

@@ -28,7 +28,7 @@ from imcc.isa.instructions import (
 )
 from imcc.isa.program import greatest_lag
 from imcc.isa.setup import setup_end
-from imcc.isa.walk import Operation, StreamState, program_counters
+from imcc.isa.walk import Operation, StreamState, program_counters, with_offsets
 
 from .static import Shape, StaticOperation
 
@@ -147,7 +147,8 @@ class CoreCode:
         names = [f.name for f in instruction.layout if f.kind.role in (Role.READ, Role.WRITE)]
         for shape, register in zip(shapes, self._actions[pc].operands, strict=True):
             self._check_set(shape, register, pc)
-        streams = {name: shape.state for name, shape in zip(names, shapes, strict=True)}
+        held = {name: shape.state for name, shape in zip(names, shapes, strict=True)}
+        streams = with_offsets(instruction, held)
         made = self._make(Operation(self._core, pc, instruction, streams, None))
         self.operations[pc, shapes] = made
         return made

@@ -87,7 +87,7 @@ class Statics:
         self._costs = OperationCosts(program)
 
     def make(self, operation: Operation) -> StaticOperation:
-        """Work out what an operation takes; its streams lie at base 0."""
+        """Work out what an operation takes; its registers are at base 0."""
         cost = self._costs.cost(operation)
         return StaticOperation(
             operation.core,

@@ -109,6 +109,18 @@ def test_all_wrong_lines_are_reported_with_carets(program_text: str) -> None:
         ("  load s1, m2", 12, "operand 'src' is 'm2'; expected 's' and a number, such as 's0'"),
         ("  load s1, s32", 12, "load: field 'src' is 32; it must be in 0..31 (5 bits)"),
         ("  step s1, x", 12, "operand 'delta' is 'x'; expected a number"),
+        (
+            "  step s1+4, 1",
+            8,
+            "operand 'stream' is 's1+4'; expected 's' and a number, such as 's0'",
+        ),
+        ("  load s1+4, m2-8", 14, "operand 'src' is 'm2'; expected 's' and a number, such as 's0'"),
+        (
+            "  send s1-262145, c1, 0",
+            10,
+            "send: field 'src_offset' is -262145; it must be in -262144..262143 (19 bits)",
+        ),
+        ("  load s1+, s2", 10, "found '+'; expected ','"),
         ("  %", 3, "found '%'; expected a directive or a name"),
         (".taget {}", 1, "unknown directive '.taget'; did you mean '.target'?"),
         (".core 0", 1, "core 0 has code already"),
@@ -146,8 +158,8 @@ def test_what_is_missing_is_named() -> None:
 
 
 def test_a_newer_version_is_refused(program_text: str) -> None:
-    shown = problems(program_text.replace(".imcc 1.0", ".imcc 1.5"))
-    assert "the program needs imcc ISA 1.5; this imcc has 1.4" in shown[1]
+    shown = problems(program_text.replace(".imcc 1.0", ".imcc 1.6"))
+    assert "the program needs imcc ISA 1.6; this imcc has 1.5" in shown[1]
 
 
 @pytest.mark.parametrize(

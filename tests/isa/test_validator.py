@@ -156,6 +156,22 @@ MUTATIONS = {
         "stream s1, global, u8, 509",
         "src touches bytes 509..512 of global memory (0..511)",
     ),
+    "outside local memory by an offset": (
+        "send s6, c1, 5",
+        "send s6+131040, c1, 5",
+        "src touches bytes 131072..131073 of local memory (0..131071)",
+    ),
+    "before memory by an offset": ("load s2, s1", "load s2-1, s1", "dst touches bytes -1..2"),
+    "across the constants by an offset": (
+        "store s5, s4",
+        "store s5-65, s4",
+        "across the end of the constants at 384",
+    ),
+    "not initialised by an offset": (
+        "store s5, s4",
+        "store s5, s4+1",
+        "src reads 1 bytes of local memory that nothing has written, the first at 66",
+    ),
     "endless stream": (
         "dim s6, 5, 2, 1",
         "dim s6, 4, 1048575, 0\n  dim s6, 5, 1048575, 0",

@@ -8,14 +8,14 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from support.hand_program import hand_program
+from support.hand_program import hand_program, hand_text_with_offsets
 from support.random_networks import NetworkMaker, random_inputs
 
 from imcc.compiler.backend import emit, emit_with_probes
 from imcc.compiler.ir import evaluate
 from imcc.compiler.mapping import TileOptions, tile
 from imcc.compiler.schedule import memory_check, schedule
-from imcc.isa import Exchange, HostType, Operation, Program, load_target
+from imcc.isa import Exchange, HostType, Operation, Program, assemble, load_target
 from imcc.isa.instructions import Fill, Load
 from imcc.isa.target import RequantMode
 from imcc.runtime import Machine, MachineError, Probe
@@ -147,6 +147,15 @@ def test_all_problems_of_the_inputs_are_listed() -> None:
 def test_looking_before_reset_is_refused() -> None:
     with pytest.raises(MachineError, match=r"call reset\(inputs\)"):
         Machine(hand_program()).step()
+
+
+def test_offsets_move_operands_and_no_registers() -> None:
+    inputs = {"x": np.array([[0.5, 3.0, 100.0, 7.5]], np.float32)}
+    expected = Machine(hand_program()).run(inputs)["y"]
+    machine = Machine(assemble(hand_text_with_offsets()))
+    np.testing.assert_array_equal(machine.run(inputs)["y"], expected)
+    stepped(machine, inputs)
+    np.testing.assert_array_equal(machine.outputs()["y"], expected)
 
 
 def test_codes_that_do_not_fit_are_refused() -> None:

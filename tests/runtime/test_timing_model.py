@@ -120,6 +120,14 @@ def test_a_write_waits_for_older_reads_and_writes(
     assert latency(WINDOWED, code, arrays=(0,)) == issue + 800 + (1 if waits else 0)
 
 
+@pytest.mark.parametrize(("base", "offset"), [(0, 256), (4096, 256 - 4096), (335, 0)])
+def test_a_write_waits_where_its_offset_moves_it(base: int, offset: int) -> None:
+    code = [*products(0), Stream(9, LOCAL, U8, base), Mvm(1, 0, 0, 1, 0), Fill(9, 0, offset)]
+    assert latency(WINDOWED, code, arrays=(0,)) == len(code) - 2 + 800 + 1
+    code = [*code[:-1], *stream(8, LOCAL, U8, 4096, 8), Fill(9, 0, offset + 80)]
+    assert latency(WINDOWED, code, arrays=(0,)) == len(code) - 4 + 800
+
+
 def test_a_read_waits_for_an_older_write_but_not_for_a_read() -> None:
     def loads(base: int) -> list[Instruction]:
         code = [*products(0), *stream(8, LOCAL, U8, 4096, 8), *stream(9, LOCAL, U8, base, 8)]

@@ -109,6 +109,21 @@ def hand_text() -> str:
     )
 
 
+def hand_text_with_offsets() -> str:
+    """Return the text of a program that does the same, from other bases."""
+    text = hand_text()
+    for old, new in (
+        ("stream s1, global, u8, 384", "stream s1, global, u8, 484"),
+        ("load s2, s1", "load s2, s1-100"),
+        ("send s6, c1, 5", "step s6, 7\n  send s6-7, c1, 5"),
+        ("recv s0, c0, 5", "step s0, -3\n  recv s0+3, c0, 5"),
+        ("stream s5, global, u8, 448", "stream s5, global, u8, 0"),
+        ("store s5, s4", "store s5+448, s4"),
+    ):
+        text = text.replace(old, new)
+    return text
+
+
 @cache
 def hand_program() -> Program:
     """Return the program."""

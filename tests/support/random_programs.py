@@ -17,6 +17,7 @@ from imcc.isa import (
     Binding,
     ElementType,
     HostType,
+    Instruction,
     Matrix,
     Origin,
     Program,
@@ -188,11 +189,11 @@ class _Maker(VectorOperations):
         counts, element = self._counts(), self._element()
         self._write(0, element, counts)
         self._read(1, element, counts)
-        self._emit(Copy(0, 1))
+        self._emit_with_offsets(Copy(0, 1))
 
     def _fill(self) -> None:
         self._write(0, self._element(), self._counts())
-        self._emit(Fill(0, int(self._rng.integers(-(1 << 31), 1 << 31))))
+        self._emit_with_offsets(Fill(0, int(self._rng.integers(-(1 << 31), 1 << 31))))
 
     def _parameters(self) -> None:
         """Load constants to where a later instruction may find its parameters."""
@@ -200,7 +201,7 @@ class _Maker(VectorOperations):
         self._set(0, ElementType.U8, base, (256,), (1,))
         self._set(1, ElementType.U8, int(self._rng.choice([_SCALES, _BIAS])), (256,), (1,),
                   Space.GLOBAL)  # fmt: skip
-        self._emit(Load(0, 1))
+        self._emit_with_offsets(Load(0, 1))
 
     def _mvm(self) -> None:
         self._product()
@@ -288,6 +289,15 @@ class _Maker(VectorOperations):
             self._read(2, ElementType.U32, (256,))
         self._emit(Softmax(0, 1, 2, int(self._rng.integers(1, 300))))
 
+    def _emit_with_offsets(self, instruction: Instruction) -> None:
+        """Half of them from other bases, with the offsets that make up for it."""
+        kind, values = type(instruction), list(instruction.operands)
+        if self._rng.random() < 0.5:
+            for index, (name, offset) in enumerate(kind.offsets.items(), len(kind.written)):
+                values[index] = int(self._rng.integers(offset.kind.low, offset.kind.high + 1))
+                self._emit(Step(getattr(instruction, name), -values[index]))
+        self._emit(kind(*values))
+
     def _loop(self) -> None:
         """Copy and step through memory, forwards or backwards."""
         count, delta = int(self._rng.integers(0, 5)), int(self._rng.integers(-9, 10))
@@ -303,10 +313,10 @@ class _Maker(VectorOperations):
         sender, receiver = (int(c) for c in self._rng.permutation(len(self._code))[:2])
         self._core = sender
         self._read(0, element, counts)
-        self._emit(Send(0, receiver, tag))
+        self._emit_with_offsets(Send(0, receiver, tag))
         self._core = receiver
         self._write(0, element, self._rotated(counts))
-        self._emit(Recv(0, sender, tag))
+        self._emit_with_offsets(Recv(0, sender, tag))
 
     def _store(self) -> None:
         """Make one range of the memory the output; the rest of the output stays 0."""
@@ -318,7 +328,7 @@ class _Maker(VectorOperations):
         self._emit(Store(0, 1))
         self._set(0, ElementType.U8, _output(self._core), (length,), (1,), Space.GLOBAL)
         self._set(1, ElementType.U8, start, (length,), (1,))
-        self._emit(Store(0, 1))
+        self._emit_with_offsets(Store(0, 1))
 
 
 def _output(core: int) -> int:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from itertools import groupby
 
-from imcc.isa import TABLE, Instruction, Operation, Origin, Program
+from imcc.isa import TABLE, Instruction, Operation, Origin, Program, Role
 from imcc.isa.instructions import Lag
 from imcc.isa.validation.operands import RULES
 
@@ -15,7 +14,10 @@ from ..code import CoreCode
 from ..probe import ValueProbe
 from .items import CoreItems
 
-_FIELDS = {kind: tuple(field.name for field in kind.layout) for kind in TABLE.values()}
+# Of each instruction the fields that have nothing to do with streams.
+_OTHERS = {
+    kind: tuple(f.name for f in kind.layout if f.kind.role is Role.NONE) for kind in TABLE.values()
+}
 
 
 @dataclass
@@ -82,20 +84,11 @@ class Writer:
         rule = RULES.get(type(instruction))  # none for what has no operands
         if operation.stage is not None and rule is not None and rule.stage:
             code.stage(operation.stage)
-        streams = operation.streams
-        fields = [
-            code.stream(streams[name]) if name in streams else getattr(instruction, name)
-            for name in _FIELDS[type(instruction)]
-        ]
-        code.emit(_made(instruction.opcode, *fields))
+        kind = type(instruction)
+        others = [getattr(instruction, name) for name in _OTHERS[kind]]
+        code.operate(kind, operation.streams.values(), *others)
         self._marks.append((start, code.position, self.nodes.get(operation.pc, ())))
         return code.position - 1
-
-
-@lru_cache(1 << 16)
-def _made(opcode: int, *fields: int) -> Instruction:
-    """An instruction; many have the same registers."""
-    return TABLE[opcode](*fields)
 
 
 def rewritten(program: Program, writers: Mapping[int, Writer]) -> Program:

@@ -21,8 +21,7 @@ def emit_input(emitter: Emitter, task: Task) -> None:
     order = memory_order(value.type.rank)
     source = emitter.bindings[task.node.operands[0].name].stream(order)
     target = emitter.prepare(value, task.core).stream(order)
-    code = emitter.core(task.core)
-    code.emit(Load(code.stream(target), code.stream(source)))
+    emitter.core(task.core).operate(Load, [target, source])
 
 
 @emits(Leave)
@@ -37,5 +36,4 @@ def emit_output(emitter: Emitter, task: Task) -> None:
     order = memory_order(value.type.rank)
     target = emitter.bindings[task.node.result.name].stream(order)
     source = emitter.view(value, task.core).stream(order)
-    code = emitter.core(task.core)
-    code.emit(Store(code.stream(target), code.stream(source)))
+    emitter.core(task.core).operate(Store, [target, source])

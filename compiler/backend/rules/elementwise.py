@@ -78,7 +78,7 @@ def emit_softmax(emitter: Emitter, task: Task) -> None:
     source, target = emitter.operand(task, 0), emitter.prepare(task.node.result, core)
     if shape[op.axis] == 1:  # a stream has no axis of one element for the rows
         one = int(op.requant.clip(np.asarray(op.steps), output.zero_point[0]))
-        code.emit(Fill(code.stream(target.stream([*others, op.axis])), one))
+        code.operate(Fill, [target.stream([*others, op.axis])], one)
         return
     table = emitter.parameter(task, "table", core, op.table(quant))
     to, at = (

@@ -51,8 +51,7 @@ def _read(emitter: Emitter, task: Task, value: Value) -> Binding:
     binding = emitter.memory.place(codes_binding(value.name, DType.F32, value))
     order = memory_order(value.type.rank)
     target, source = host_view(binding).stream(order), emitter.view(value, task.core).stream(order)
-    code = emitter.core(task.core)
-    code.emit(Store(code.stream(target), code.stream(source)))
+    emitter.core(task.core).operate(Store, [target, source])
     return binding
 
 
@@ -69,8 +68,7 @@ def _load(emitter: Emitter, task: Task, value: Value, binding: Binding) -> None:
     order = memory_order(value.type.rank)
     target = emitter.prepare(value, task.core).stream(order)
     source = host_view(binding).stream(order)
-    code = emitter.core(task.core)
-    code.emit(Load(code.stream(target), code.stream(source)))
+    emitter.core(task.core).operate(Load, [target, source])
 
 
 def _renamed(binding: Binding, entry: ValueInfoProto) -> Binding:

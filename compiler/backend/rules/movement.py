@@ -146,7 +146,7 @@ def _copy(
 def _fill(emitter: Emitter, core: int, target: View, value: int) -> None:
     order, code = memory_order(len(target.shape)), emitter.core(core)
     for (part,) in walkable(order, target):
-        code.emit(Fill(code.stream(part.stream(order)), value))
+        code.operate(Fill, [part.stream(order)], value)
 
 
 def _unfolded(order: Sequence[int], axis: int) -> tuple[int, ...]:

@@ -69,7 +69,7 @@ def _bring(emitter: Emitter, task: Task, core: int, target: View) -> None:
     name = value.name if isinstance(producer.op, Spill) else producer.operands[0].name
     given = _taken(emitter.bindings[name], op, piece)
     for to, at in walkable(order, target, given):
-        code.emit(Load(code.stream(to.stream(order)), code.stream(at.stream(order))))
+        code.operate(Load, [to.stream(order), at.stream(order)])
 
 
 def _sent(emitter: Emitter, task: Task, move: Transfer) -> View:
@@ -106,4 +106,4 @@ def _store(emitter: Emitter, task: Task, source: View) -> None:
         for axis, _, (at, end) in op.narrowed(piece):
             place = place.narrow(axis, at, end - at)
         for to, at_source in walkable(order, place, source):
-            code.emit(Store(code.stream(to.stream(order)), code.stream(at_source.stream(order))))
+            code.operate(Store, [to.stream(order), at_source.stream(order)])

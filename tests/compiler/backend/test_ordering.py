@@ -160,12 +160,19 @@ def test_barriers_and_what_others_read_stay_in_order() -> None:
         assert kinds.count(Barrier) == old.count(Barrier)
 
 
-def test_a_play_ends_about_when_the_ordered_program_does() -> None:
-    """It has other rules of who comes first, and no issue window."""
+@pytest.mark.parametrize(
+    ("target", "later"), [("pimcomp", 1.02), ("neurram", 1.05), ("dcim22", 1.2)]
+)
+def test_a_play_ends_about_when_the_ordered_program_does(target: str, later: float) -> None:
+    """It has no issue window, and lets transfers and products of a core take turns.
+
+    That costs most where products are short.
+    """
     program = compile_model(
-        MODELS / "fmnist_resnet8.onnx", "dcim22", CompileOptions(schedule=ScheduleMode.LATENCY)
+        MODELS / "fmnist_resnet8.onnx", target, CompileOptions(schedule=ScheduleMode.LATENCY)
     ).program
-    assert played_cycles(program) == pytest.approx(profile(program).latency_cycles, rel=0.1)
+    latency = profile(program).latency_cycles
+    assert latency < played_cycles(program) < later * latency
 
 
 @pytest.mark.parametrize(("start_ns", "peers"), [(200.0, [2, 0]), (0.0, [0, 2])])
