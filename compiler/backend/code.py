@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -23,8 +23,8 @@ from imcc.isa.instructions import (
 
 from .global_memory import LINK_BASE
 
-# Space, whether the address is yet to be linked, element, counts, strides.
-_Shape = tuple[Space, bool, ElementType, tuple[int, ...], tuple[int, ...]]
+Shape = tuple[Space, bool, ElementType, tuple[int, ...], tuple[int, ...]]
+"""Space, whether the address is yet to be linked, element, counts, strides."""
 
 
 @dataclass(slots=True, eq=False)
@@ -51,6 +51,7 @@ class CoreCode:
     def __init__(self) -> None:
         self._code: list[Instruction] = []
         self._moves: list[_Move] = []  # yet to be written, before the next instruction
+        self._begun = 0
         self.forget()
 
     def forget(self) -> None:
@@ -58,10 +59,9 @@ class CoreCode:
         self._held: OrderedDict[int, StreamState | None] = OrderedDict(
             (register, None) for register in range(STREAM_REGISTERS)
         )
-        self._walks: dict[_Shape, _Walk] = defaultdict(_Walk)
+        self._walks: dict[Shape, _Walk] = defaultdict(_Walk)
         self._walking: dict[int, _Walk] = defaultdict(_Walk)  # by register
-        self._begun = 0
-        self._named: dict[int, int] = dict.fromkeys(self._held, 0)  # what had begun by then
+        self._named: dict[int, int] = dict.fromkeys(self._held, -1)  # what had begun by then
         self._stage: OutputStage | None = None
 
     def begin(self) -> None:
@@ -108,13 +108,13 @@ class CoreCode:
         self.emit(_made(kind.opcode, *fields, *offsets))
 
     def stream(self, state: StreamState) -> int:
-        """A register that holds `state`; the one used least recently is set if none does."""
+        """A register that holds `state`; one is moved or set if none does."""
         walk = self._walk(state)
         register = walk.by_base.get(state.base)
         if register is None:
             register = self._moved(state, walk)
             if register is None:
-                register = next(iter(self._held))
+                register = self._to_set()
                 self._set(register, state, walk)
         return self._use(register)
 
@@ -163,11 +163,10 @@ class CoreCode:
 
     def _moved(self, state: StreamState, walk: _Walk) -> int | None:
         """A register that walks as `state` does from another base, moved there."""
-        named, begun = self._named, self._begun
-        free = [one for one in walk.registers if named[one] < begun]
-        if not free:
+        free = [one for one in walk.registers if not self._is_needed(one)]
+        register = self._to_move(free, state)
+        if register is None:
             return None
-        register = min(free)
         held = self._held[register]
         assert held is not None
         self._moves.append((register, state.base - held.base))
@@ -176,6 +175,18 @@ class CoreCode:
         walk.by_base[state.base] = register
         self._held[register] = state
         return register
+
+    def _to_set(self) -> int:
+        """The register to be set anew: the one used least recently."""
+        return next(iter(self._held))
+
+    def _to_move(self, free: Sequence[int], _: StreamState) -> int | None:
+        """Which of the registers of a walk is to be moved, if any."""
+        return min(free, default=None)
+
+    def _is_needed(self, register: int) -> bool:
+        """Whether what has begun uses a register."""
+        return self._named[register] == self._begun
 
     def _set(self, register: int, state: StreamState, walk: _Walk) -> None:
         self._code.append(Stream(register, state.space, state.element, state.base))
@@ -206,9 +217,13 @@ class CoreCode:
 
     def _walk(self, state: StreamState) -> _Walk:
         """Who walks as `state` does, from whatever base."""
-        linked = state.base >= LINK_BASE
-        shape = (state.space, linked, state.element, state.counts, state.strides)
-        return self._walks[shape]
+        return self._walks[shape_of(state)]
+
+
+def shape_of(state: StreamState) -> Shape:
+    """What registers have in common that can be moved to each other's streams."""
+    linked = state.base >= LINK_BASE
+    return state.space, linked, state.element, state.counts, state.strides
 
 
 @lru_cache(1 << 16)

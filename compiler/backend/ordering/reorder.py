@@ -31,7 +31,7 @@ def order_instructions(
     order = _played(program, cores, aim, _PLAYS).order
     nodes = nodes_by_core(program.origins)
     written = {
-        core: Writer(nodes.get(core, {})).write(found, order.get(core, []))
+        core: Writer(nodes.get(core, {}), found, order.get(core, [])).write()
         for core, found in cores.items()
     }
     return rewritten(program, written), tuple(moved_probes(probes, cores, written))

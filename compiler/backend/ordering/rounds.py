@@ -54,9 +54,7 @@ class Unshared:
             return None
         nodes = nodes_by_core(self.program.origins)
         writers = {
-            core: _write(
-                Writer(nodes.get(core, {}), moved[core].operation), items, turns.get(core, ())
-            )
+            core: _written(items, turns.get(core, ()), nodes.get(core, {}), moved[core])
             for core, items in self.cores.items()
         }
         probes = tuple(
@@ -92,9 +90,12 @@ class _Stays:
         return operation.streams["dst"].extent[0] in self._constant.get(operation.core, ())
 
 
-def _write(writer: Writer, items: CoreItems, turns: Sequence[Turn]) -> Writer:
-    """Write the setup, which happens once, then a round."""
-    writer.write(items, ())
+def _written(
+    items: CoreItems, turns: Sequence[Turn], nodes: Mapping[int, tuple[str, ...]], moved: Moved
+) -> Writer:
+    """The setup, which happens once, and then a round."""
+    writer = Writer(nodes, items, [turn.index for turn in turns], moved.operation)
+    writer.write_setup()
     writer.begin_round()
     pcs: list[int | None] = []
     lag = 0

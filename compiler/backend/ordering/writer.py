@@ -12,6 +12,7 @@ from imcc.isa.validation.operands import RULES
 
 from ..code import CoreCode
 from ..probe import ValueProbe
+from .foreseen import ForeseenCode
 from .items import CoreItems
 
 # Of each instruction the fields that have nothing to do with streams.
@@ -24,28 +25,40 @@ _OTHERS = {
 class Writer:
     """The code of one core while it is written again; `nodes` by its old instructions.
 
-    Operations may be `moved` in memory. `looks` are the new instructions behind which items without
-    an operation stand.
+    It has the setup and then its items in an `order`. Operations may be `moved` in memory. `looks`
+    are the new instructions behind which items without an operation stand.
     """
 
     nodes: Mapping[int, tuple[str, ...]]
-    moved: Callable[[Operation], Operation] | None = None
+    found: CoreItems
+    order: Sequence[int]
+    moved: Callable[[Operation], Operation] = lambda operation: operation
     looks: dict[int, int] = field(default_factory=dict)
-    _code: CoreCode = field(default_factory=CoreCode)
+    _code: CoreCode = field(init=False)
     _marks: list[tuple[int, int, tuple[str, ...]]] = field(default_factory=list)
     _setup: int = 0
 
-    def write(self, found: CoreItems, order: Sequence[int]) -> Writer:
-        """Write the setup, then the items in this order."""
-        for operation in found.setup:
-            self.add(operation)
-        for index in order:
-            item = found.items[index]
-            if item.operation is None:
+    def __post_init__(self) -> None:
+        """Look ahead at all that is to be written."""
+        items = (self.found.items[index].operation for index in self.order)
+        operations = (*self.found.setup, *(one for one in items if one is not None))
+        self._code = ForeseenCode(map(self.moved, operations))
+
+    def write(self) -> Writer:
+        """Write everything."""
+        self.write_setup()
+        for index in self.order:
+            operation = self.found.items[index].operation
+            if operation is None:
                 self.looks[index] = self._code.last_operation
             else:
-                self.add(item.operation)
+                self.add(operation)
         return self
+
+    def write_setup(self) -> None:
+        """Write what comes before the items."""
+        for operation in self.found.setup:
+            self.add(operation)
 
     def finish(self) -> tuple[Instruction, ...]:
         """The code."""
@@ -74,10 +87,9 @@ class Writer:
         return max(0, self._setup - 1)
 
     def add(self, operation: Operation) -> int:
-        """Append an operation and what sets its registers; returns its index."""
+        """Append the next operation and what sets its registers; returns its index."""
         code = self._code
-        if self.moved is not None:
-            operation = self.moved(operation)
+        operation = self.moved(operation)
         start = code.position
         code.begin()
         instruction = operation.instruction

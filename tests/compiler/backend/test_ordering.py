@@ -161,12 +161,12 @@ def test_barriers_and_what_others_read_stay_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "later"), [("pimcomp", 1.02), ("neurram", 1.05), ("dcim22", 1.2)]
+    ("target", "later"), [("pimcomp", 1.02), ("neurram", 1.05), ("dcim22", 1.35)]
 )
 def test_a_play_ends_about_when_the_ordered_program_does(target: str, later: float) -> None:
     """It has no issue window, and lets transfers and products of a core take turns.
 
-    That costs most where products are short.
+    That costs most where products are short, on `dcim22`.
     """
     program = compile_model(
         MODELS / "fmnist_resnet8.onnx", target, CompileOptions(schedule=ScheduleMode.LATENCY)
