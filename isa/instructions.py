@@ -32,7 +32,6 @@ from .fields import (
     Flag,
     LongOffset,
     MatrixId,
-    NearDelta,
     PartitionId,
     ReadStream,
     Repeat,
@@ -121,16 +120,6 @@ class Step(Instruction):
 
     stream: StreamRegister
     delta: Delta
-
-
-@instruction(0x14)
-class StepBoth(Instruction):
-    """Adds `delta` bytes to the base of `stream`, then `other_delta` to that of `other`."""
-
-    stream: StreamRegister
-    delta: NearDelta
-    other: StreamRegister
-    other_delta: NearDelta
 
 
 @instruction(0x13)

@@ -6,13 +6,11 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from .instruction import TABLE, Instruction
-from .instructions import Dim, Halt, Lag, Loop, Nop, Setq, Step, StepBoth, Stream
+from .instructions import Dim, Halt, Lag, Loop, Nop, Setq, Step, Stream
 
 F = TypeVar("F", bound=Callable[..., object])
 
-CONTROL: frozenset[type[Instruction]] = frozenset(
-    {Nop, Halt, Loop, Lag, Stream, Dim, Step, StepBoth, Setq}
-)
+CONTROL: frozenset[type[Instruction]] = frozenset({Nop, Halt, Loop, Lag, Stream, Dim, Step, Setq})
 """Instructions that the control-flow walk resolves; all others reach the machine."""
 
 

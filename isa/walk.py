@@ -33,7 +33,6 @@ from .instructions import (
     Send,
     Setq,
     Step,
-    StepBoth,
     Stream,
 )
 from .program import Program
@@ -369,15 +368,9 @@ def _set_axis(registers: dict[int, StreamState], instruction: Dim) -> None:
     )
 
 
-def _move(registers: dict[int, StreamState], instruction: Step | StepBoth) -> None:
+def _move(registers: dict[int, StreamState], instruction: Step) -> None:
     register = instruction.stream
     registers[register] = registers[register].moved(instruction.delta)
-
-
-def _move_both(registers: dict[int, StreamState], instruction: StepBoth) -> None:
-    _move(registers, instruction)
-    other = instruction.other
-    registers[other] = registers[other].moved(instruction.other_delta)
 
 
 # Play an instruction that does nothing but set a register.
@@ -385,5 +378,4 @@ _SET_UP: dict[type[Instruction], Callable[[dict[int, StreamState], Any], None]] 
     Stream: _set,
     Dim: _set_axis,
     Step: _move,
-    StepBoth: _move_both,
 }

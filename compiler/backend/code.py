@@ -10,16 +10,7 @@ from functools import lru_cache
 
 from imcc.isa import TABLE, ElementType, Instruction, OutputStage, Role, Space, StreamState
 from imcc.isa.fields import Kind
-from imcc.isa.instructions import (
-    STREAM_REGISTERS,
-    Dim,
-    Halt,
-    Loop,
-    Setq,
-    Step,
-    StepBoth,
-    Stream,
-)
+from imcc.isa.instructions import STREAM_REGISTERS, Dim, Halt, Loop, Setq, Step, Stream
 
 from .global_memory import LINK_BASE
 
@@ -35,22 +26,15 @@ class _Walk:
     by_base: dict[int, int] = field(default_factory=dict)
 
 
-_Move = tuple[int, int]
-"""A register and the bytes by which it is stepped."""
-_NEAR = next(field.kind for field in StepBoth.layout if field.name == "delta")
-
-
 class CoreCode:
     """Appends instructions; a stream that a register already holds is not set again.
 
     A register that holds the same walk elsewhere does for an operand with an offset, and one that
-    nothing written since `begin` uses is moved there: one instruction instead of one an axis, and
-    one for two registers that what is written next needs.
+    nothing written since `begin` uses is moved there: one instruction instead of one an axis.
     """
 
     def __init__(self) -> None:
         self._code: list[Instruction] = []
-        self._moves: list[_Move] = []  # yet to be written, before the next instruction
         self._begun = 0
         self.forget()
 
@@ -70,21 +54,19 @@ class CoreCode:
 
     @property
     def position(self) -> int:
-        """Index of the next instruction, behind steps that are due."""
-        self._write_moves()
+        """Index of the next instruction."""
         return len(self._code)
 
     @property
     def last_operation(self) -> int:
         """Index of the last instruction that is more than the end of a loop body."""
         index = len(self._code) - 1
-        while isinstance(self._code[index], (Step, StepBoth)):
+        while isinstance(self._code[index], Step):
             index -= 1
         return index
 
     def emit(self, instruction: Instruction) -> None:
         """Append one instruction."""
-        self._write_moves()
         self._code.append(instruction)
 
     def operate(
@@ -134,7 +116,9 @@ class CoreCode:
         yield
         if count == 1:
             return
-        self._moves += [move for move in steps.items() if move[1]]
+        for register, delta in steps.items():
+            if delta:
+                self.emit(_step(register, delta))
         self._code.insert(start, Loop(count, self.position - start))
         for register, delta in steps.items():
             held = self._held[register]
@@ -169,7 +153,7 @@ class CoreCode:
             return None
         held = self._held[register]
         assert held is not None
-        self._moves.append((register, state.base - held.base))
+        self._code.append(_step(register, state.base - held.base))
         if walk.by_base.get(held.base) == register:
             del walk.by_base[held.base]
         walk.by_base[state.base] = register
@@ -189,21 +173,11 @@ class CoreCode:
         return self._named[register] == self._begun
 
     def _set(self, register: int, state: StreamState, walk: _Walk) -> None:
-        self._code.append(Stream(register, state.space, state.element, state.base))
+        self.emit(Stream(register, state.space, state.element, state.base))
         for axis, (count, stride) in enumerate(zip(state.counts, state.strides, strict=True)):
             if count != 1:
-                self._code.append(Dim(register, axis, count, stride))
+                self.emit(Dim(register, axis, count, stride))
         self._hold(register, state, walk)
-
-    def _write_moves(self) -> None:
-        """Step registers, two at a time where both move little enough for that."""
-        if not self._moves:
-            return
-        near = [move for move in self._moves if _NEAR.low <= move[1] <= _NEAR.high]
-        alone = [move for move in self._moves if move not in near] + near[len(near) & ~1 :]
-        self._code += [_step(*move) for move in alone]
-        self._code += [_step_both(*a, *b) for a, b in zip(near[::2], near[1::2], strict=False)]
-        self._moves.clear()
 
     def _hold(self, register: int, state: StreamState, walk: _Walk) -> None:
         """Note what a register holds now."""
@@ -230,12 +204,6 @@ def shape_of(state: StreamState) -> Shape:
 def _step(register: int, delta: int) -> Step:
     """An instruction of which a program has very many, and few that differ."""
     return Step(register, delta)
-
-
-@lru_cache(1 << 16)
-def _step_both(register: int, delta: int, other: int, other_delta: int) -> StepBoth:
-    """As `_step`, of two registers."""
-    return StepBoth(register, delta, other, other_delta)
 
 
 @lru_cache(1 << 16)

@@ -24,7 +24,6 @@ from imcc.isa.instructions import (
     Nop,
     Setq,
     Step,
-    StepBoth,
     Stream,
 )
 from imcc.isa.program import greatest_lag
@@ -50,7 +49,6 @@ class _Kind(Enum):
     SKIP = 4
     HALT = 5
     LAG = 6
-    STEP_BOTH = 7
 
 
 @dataclass(slots=True)
@@ -60,8 +58,6 @@ class _Action:
     kind: _Kind
     register: int = 0
     number: int = 0
-    other: int = 0
-    other_number: int = 0
     axis: tuple[int, int, int] = (0, 0, 0)
     shape: Shape = _UNSET
     operands: tuple[int, ...] = ()
@@ -131,9 +127,6 @@ class CoreCode:
                 continue
             if kind is _Kind.STEP:
                 bases[register] += action.number
-            elif kind is _Kind.STEP_BOTH:
-                bases[register] += action.number
-                bases[action.other] += action.other_number
             elif kind is _Kind.SET:
                 bases[register], shapes[register] = action.number, action.shape
             elif kind is _Kind.SHAPE:
@@ -179,8 +172,6 @@ def _action(instruction: Instruction, shapes: dict[tuple[int, int], Shape]) -> _
             return _Action(_Kind.SHAPE, stream, axis=(axis, count, stride))
         case Step(stream, delta):
             return _Action(_Kind.STEP, stream, delta)
-        case StepBoth(stream, delta, other, other_delta):
-            return _Action(_Kind.STEP_BOTH, stream, delta, other, other_delta)
         case Setq() | Loop() | Nop():
             return _Action(_Kind.SKIP)
         case Lag(rounds):

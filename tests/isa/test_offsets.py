@@ -1,4 +1,4 @@
-"""Operands that begin some bytes from the base of their register, and registers that are moved."""
+"""Operands that begin some bytes from the base of their register."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from imcc.isa import (
     Instruction,
     Role,
     Space,
-    ValidationError,
     assemble,
     decode,
     disassemble,
@@ -24,7 +23,7 @@ from imcc.isa import (
 )
 from imcc.isa.fields import LongOffset, ReadStream
 from imcc.isa.instruction import instruction
-from imcc.isa.instructions import Copy, Fill, Halt, Load, Recv, Send, Step, StepBoth, Store, Stream
+from imcc.isa.instructions import Copy, Fill, Halt, Load, Recv, Send, Step, Store
 
 MOVING = (Load, Store, Copy, Fill, Send, Recv)
 
@@ -94,24 +93,6 @@ def test_a_walk_begins_at_base_and_offset(dst: int, src: int) -> None:
     assert first.streams["src"].extent == (200 + src, 212 + src)
     assert second.streams["src"].base == 200
     assert third.streams["src"].base == 208 + src
-
-
-@given(st.integers(-(1 << 22), (1 << 22) - 1), st.integers(0, 1))
-def test_two_registers_are_stepped_by_one_instruction(delta: int, other: int) -> None:
-    """Also one register twice."""
-    set_up = (
-        *stream(0, Space.LOCAL, ElementType.U8, 100, 4),
-        *stream(1, Space.LOCAL, ElementType.U8, 200, 4),
-    )
-    both = (*set_up, StepBoth(0, delta, other, 7), Copy(0, 1), Halt())
-    one_by_one = (*set_up, Step(0, delta), Step(other, 7), Copy(0, 1), Halt())
-    assert next(walk(0, both)).streams == next(walk(0, one_by_one)).streams
-
-
-def test_both_registers_must_be_set() -> None:
-    code = (Stream(2, Space.LOCAL, ElementType.U8, 0), StepBoth(2, 1, 5, 1), Halt())
-    with pytest.raises(ValidationError, match="core 0 at 1: stream s5 is used before it is set"):
-        list(walk(0, code))
 
 
 def test_what_begins_elsewhere_with_offsets_is_as_valid() -> None:

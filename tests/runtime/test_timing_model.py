@@ -31,7 +31,6 @@ from imcc.isa.instructions import (
     Send,
     Softmax,
     Step,
-    StepBoth,
     Stream,
     Write,
 )
@@ -127,14 +126,6 @@ def test_a_write_waits_where_its_offset_moves_it(base: int, offset: int) -> None
     assert latency(WINDOWED, code, arrays=(0,)) == len(code) - 2 + 800 + 1
     code = [*code[:-1], *stream(8, LOCAL, U8, 4096, 8), Fill(9, 0, offset + 80)]
     assert latency(WINDOWED, code, arrays=(0,)) == len(code) - 4 + 800
-
-
-def test_a_write_waits_where_both_registers_have_been_stepped() -> None:
-    fill = [*stream(8, LOCAL, U8, 2048, 8), Stream(9, LOCAL, U8, 4096)]
-    for last, waits in ((0, 1), (80, 0)):
-        step = StepBoth(8, -1, 9, 256 - 4096 + last)
-        code = [*products(0), *fill, step, Mvm(1, 0, 0, 1, 0), Fill(9, 0)]
-        assert latency(WINDOWED, code, arrays=(0,)) == len(code) - 2 + 800 + waits
 
 
 def test_a_read_waits_for_an_older_write_but_not_for_a_read() -> None:

@@ -47,7 +47,6 @@ from imcc.isa.instructions import (
     Setq,
     Softmax,
     Step,
-    StepBoth,
     Store,
     Sum,
     Write,
@@ -304,12 +303,10 @@ class _Maker(VectorOperations):
         count, delta = int(self._rng.integers(0, 5)), int(self._rng.integers(-9, 10))
         self._set(0, ElementType.U8, int(self._rng.integers(100, MEMORY - 200)), (8,), (1,))
         self._set(1, ElementType.U8, int(self._rng.integers(100, MEMORY - 200)), (8,), (1,))
-        other = int(self._rng.integers(-9, 10))
-        both = self._rng.random() < 0.5
-        steps = [StepBoth(0, delta, 1, other)] if both else [Step(0, delta), Step(1, other)]
-        self._emit(Loop(count, 1 + len(steps)))
+        self._emit(Loop(count, 3))
         self._emit(Copy(0, 1))
-        self._code[self._core] += steps
+        self._emit(Step(0, delta))
+        self._emit(Step(1, int(self._rng.integers(-9, 10))))
 
     def _exchange(self, tag: int) -> None:
         counts, element = self._counts(), self._element()

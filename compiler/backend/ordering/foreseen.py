@@ -1,8 +1,8 @@
 """The code of a core whose operations are known before the first is written.
 
 So it is known, too, when registers are needed again. The one to be set anew or moved is the one
-that is needed last. A walk gets another register where a stream that one holds is needed so often
-that it pays not to move that.
+that is needed last. A walk gets another register where a stream that one holds is needed more often
+than setting takes instructions.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ from imcc.isa import Operation, StreamState
 from ..code import CoreCode, Shape, shape_of
 
 _NEVER = 1 << 60
-# How often a stream must be needed for each instruction that another register takes.
-_OFTEN = 3
 
 
 class ForeseenCode(CoreCode):
@@ -47,10 +45,10 @@ class ForeseenCode(CoreCode):
         uses = self._uses(register)
         left = len(uses) - bisect_right(uses, self._begun)
         cost = sum(count != 1 for count in state.counts)
-        if left <= _OFTEN * cost:
+        if left <= cost:
             return False
         again = self._missed(self._to_set())
-        return again > self._next(uses) and left > _OFTEN * (cost + (again < _NEVER))
+        return again > self._next(uses) and left > cost + (again < _NEVER)
 
     def _missed(self, register: int) -> int:
         """The operation that needs a register next as it is, or if it is the only one its walk."""

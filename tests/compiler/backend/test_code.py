@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-
 from imcc.compiler.backend.code import CoreCode
 from imcc.compiler.backend.global_memory import LINK_BASE, linked_code
 from imcc.isa import ElementType, Instruction, Space, StreamState, walk
-from imcc.isa.instructions import Accumulate, Copy, Fill, Load, Loop, Lut, Send
+from imcc.isa.instructions import Accumulate, Copy, Fill, Load, Send
 
 _SHORT = 1 << 18  # the least that the offset of a `fill` does not reach
 
@@ -82,47 +80,13 @@ def test_operands_without_an_offset_have_registers_of_their_own() -> None:
     code.begin()
     code.operate(Accumulate, [sums(64), sums(0), sums(32)])
     assert text(code)[3:] == [
+        "step s0, 64",
         "stream s1, local, i32, 0",
         "dim s1, 5, 8, 4",
         "stream s2, local, i32, 32",
         "dim s2, 5, 8, 4",
-        "step s0, 64",
         "accumulate s0, s1, s2",
     ]
-
-
-def test_two_registers_take_one_step() -> None:
-    code = CoreCode()
-    for base in (0, 256):
-        code.begin()
-        code.operate(Accumulate, [sums(base), sums(base + 64), sums(base + 128)])
-    assert text(code)[-3:] == [
-        "step s2, 256",
-        "step.both s0, 256, s1, 256",
-        "accumulate s0, s1, s2",
-    ]
-
-
-def test_what_is_too_far_for_one_step_of_both_takes_two() -> None:
-    code = CoreCode()
-    for base in (0, 1 << 22):
-        code.begin()
-        code.operate(Lut, [row(base), row(64, ElementType.I8), sums(base)])
-    assert text(code)[-3:] == ["step s0, 4194304", "step s2, 4194304", "lut s0, s1, s2"]
-
-
-@pytest.mark.parametrize(("count", "steps"), [(1, 1), (2, 1), (3, 2), (4, 2)])
-def test_a_loop_steps_two_registers_at_a_time(count: int, steps: int) -> None:
-    code = CoreCode()
-    registers = [code.stream(row(1024 * index)) for index in range(count)]
-    with code.loop(8, {register: 8 + register for register in registers}):
-        for register in registers:
-            code.emit(Fill(register, 0))
-    written = code.finish()
-    (loop,) = (one for one in written if isinstance(one, Loop))
-    assert loop.body == count + steps
-    bases = [one.streams["dst"].base for one in walk(0, written)]
-    assert bases == [1024 * i + (8 + i) * turn for turn in range(8) for i in range(count)]
 
 
 def test_a_register_that_is_still_needed_is_not_moved() -> None:
