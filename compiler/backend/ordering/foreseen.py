@@ -51,7 +51,7 @@ class ForeseenCode(CoreCode):
         return again > self._next(uses) and left > cost + (again < _NEVER)
 
     def _missed(self, register: int) -> int:
-        """The operation that needs a register next as it is, or if it is the only one its walk."""
+        """The first operation to need what is lost with a register: its stream, or a whole walk."""
         if self._is_needed(register):
             return self._begun
         state = self._held[register]
@@ -62,7 +62,7 @@ class ForeseenCode(CoreCode):
         return self._next(self._walked[shape_of(state)])
 
     def _exactly_missed(self, register: int) -> int:
-        """The operation that needs a register next just as it is."""
+        """The first operation to need just the stream of a register."""
         return self._next(self._uses(register))
 
     def _uses(self, register: int) -> Sequence[int]:
