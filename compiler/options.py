@@ -24,7 +24,7 @@ _UP_TO_2 = (
 LEVELS = (*_UP_TO_2, _UP_TO_2[-1])
 _GOOD_ENOUGH = 2  # the level up to which compilers are quick
 # Of programs whose products all have arrays of their own (`apart`), up to that level and above it.
-_MOST_INSTRUCTIONS = (100_000, 400_000)
+_MOST_INSTRUCTIONS = (100_000, 600_000)
 
 
 @dataclass(frozen=True)
