@@ -36,7 +36,7 @@ def gather_planes(matrix: Matrix, cells: Callable[[Tile], Levels]) -> Planes:
     for tile in matrix.tiles:
         plane = planes.negative if tile.negative else planes.positive
         assert plane is not None
-        plane[tile.slice][stacked(matrix, tile)] = cells(tile)
+        plane[tile.slice, *stacked(matrix, tile)] = cells(tile)
     return planes
 
 
@@ -47,7 +47,10 @@ def part_of(cells: NDArray[_Cell], tile: Tile) -> NDArray[_Cell]:
 
 def stacked(matrix: Matrix, tile: Tile) -> tuple[int, slice, slice]:
     """The diagonal block of a tile, and its rows and columns in that block."""
-    return in_block(matrix, (tile.k, tile.n, tile.rows, tile.cols))
+    _, rows, cols = matrix.stack
+    block, k = divmod(tile.k, rows)
+    n = tile.n - block * cols
+    return block, slice(k, k + tile.rows), slice(n, n + tile.cols)
 
 
 def in_block(matrix: Matrix, place: Place) -> tuple[int, slice, slice]:

@@ -116,9 +116,9 @@ class Program:
 
     @cached_property
     def alike(self) -> tuple[int, ...]:
-        """For each matrix the first that differs from it by nothing but its core, itself or not."""
+        """For each matrix the first that differs by nothing but core and bound, itself or not."""
         first: dict[Matrix, int] = {}
-        anywhere = (replace(matrix, core=0) for matrix in self.matrices)
+        anywhere = (replace(matrix, core=0, bound=0) for matrix in self.matrices)
         return tuple(first.setdefault(one, index) for index, one in enumerate(anywhere))
 
     @cached_property

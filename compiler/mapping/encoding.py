@@ -27,6 +27,7 @@ from ..ir.sketch import thinned
 
 Levels = NDArray[np.uint8]
 Weights = NDArray[np.int8]
+_BYTE = 8  # bits
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,9 +137,11 @@ def decode(matrix: Matrix, cells: Sequence[Levels]) -> NDArray[np.int32]:
 
 
 def _cells(slices: Sequence[Slice], values: NDArray[np.signedinteger], center: int) -> Levels:
+    shifts = [abs(piece.coefficient).bit_length() - 1 for piece in slices]
     codes = values.astype(np.int16) - np.int16(center)
+    if max(s + piece.bits for s, piece in zip(shifts, slices, strict=True)) <= _BYTE:
+        codes = codes.astype(np.uint8)  # the only bits that count, in a fraction of the time
     result = np.empty((len(slices), *values.shape), np.uint8)
-    for plane, piece in zip(result, slices, strict=True):
-        shift = abs(piece.coefficient).bit_length() - 1
+    for plane, shift, piece in zip(result, shifts, slices, strict=True):
         plane[...] = (codes >> shift) & ((1 << piece.bits) - 1)
     return result

@@ -7,10 +7,11 @@ block of one strip of one diagonal block; only its place is left to decide.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,8 +27,7 @@ from .options import AdcPolicy
 ACCUMULATOR_LIMIT = 1 << 31
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """Where a rectangle lies: its first cell."""
 
     array: int
@@ -35,8 +35,7 @@ class Place:
     col: int
 
 
-@dataclass(frozen=True)
-class _Corner:
+class _Corner(NamedTuple):
     """A rectangle of weights [k, k+rows) x [n, n+cols)."""
 
     k: int
@@ -80,7 +79,7 @@ class Cut:
     def bound(self) -> int:
         """The largest magnitude of an accumulator."""
         strip = [corner for corner in self._corners if corner.n == 0]
-        tiles = tuple(next(self._tiles(corner, Place(0, 0, 0), 0)) for corner in strip)
+        tiles = tuple(next(_tiles(self._held, corner, Place(0, 0, 0), 0)) for corner in strip)
         planes = block_planes(self.code, self.weights.distinct)
         return accumulator_bound(self._matrix(0, tiles, 0, 1), planes)
 
@@ -89,22 +88,12 @@ class Cut:
 
         Raises `UnsupportedError` where an accumulator could overflow 32 bits.
         """
-        return _bounded(self._matrix(core, self._tiled(tuple(places), copies), self.bound, copies))
+        tiles = _tiled(self._held, self._corners, tuple(places), copies)
+        return _bounded(self._matrix(core, tiles, self.bound, copies))
 
-    @cached_property
-    def _tiled(self) -> Callable[[tuple[Place, ...], int], tuple[Tile, ...]]:
-        """All tiles; groups of a product mostly have them at the same places of their cores."""
-
-        @cache
-        def tiled(places: tuple[Place, ...], copies: int) -> tuple[Tile, ...]:
-            corners = ((copy, corner) for copy in range(copies) for corner in self._corners)
-            return tuple(
-                tile
-                for (copy, corner), place in zip(corners, places, strict=True)
-                for tile in self._tiles(corner, place, copy)
-            )
-
-        return tiled
+    @property
+    def _held(self) -> _Held:
+        return _Held(len(self.code.slices), self.code.differential, self.stacked)
 
     def _matrix(self, core: int, tiles: tuple[Tile, ...], bound: int, copies: int) -> Matrix:
         _, block_rows, block_cols = self.weights.blocks.shape
@@ -144,15 +133,37 @@ class Cut:
                     found.append(_Corner(k0 + k, rows, n0 + n, cols))
         return tuple(found)
 
-    def _tiles(self, corner: _Corner, place: Place, copy: int) -> Iterator[Tile]:
-        k, rows, n, cols = corner.k, corner.rows, corner.n, corner.cols
-        count = len(self.code.slices)
-        for negative in (False, True) if self.code.differential else (False,):
-            row = place.row + (rows if negative and self.stacked else 0)
-            beside = cols * count if negative and not self.stacked else 0
-            for index in range(count):
-                col = place.col + beside + index * cols
-                yield Tile(place.array, row, col, k, rows, n, cols, index, negative, copy)
+
+class _Held(NamedTuple):
+    """The cells of a weight: `slices` of them, and as many negative ones, beside or below."""
+
+    slices: int
+    differential: bool
+    stacked: bool
+
+
+@lru_cache(1 << 8)
+def _tiled(
+    held: _Held, corners: tuple[_Corner, ...], places: tuple[Place, ...], copies: int
+) -> tuple[Tile, ...]:
+    """All tiles; products of one size mostly have them at the same places of their cores."""
+    every = ((copy, corner) for copy in range(copies) for corner in corners)
+    return tuple(
+        tile
+        for (copy, corner), place in zip(every, places, strict=True)
+        for tile in _tiles(held, corner, place, copy)
+    )
+
+
+def _tiles(held: _Held, corner: _Corner, place: Place, copy: int) -> Iterator[Tile]:
+    """The tiles of a rectangle."""
+    k, rows, n, cols = corner
+    for negative in (False, True) if held.differential else (False,):
+        row = place.row + (rows if negative and held.stacked else 0)
+        beside = cols * held.slices if negative and not held.stacked else 0
+        for index in range(held.slices):
+            col = place.col + beside + index * cols
+            yield Tile(place.array, row, col, k, rows, n, cols, index, negative, copy)
 
 
 def _bounded(matrix: Matrix) -> Matrix:

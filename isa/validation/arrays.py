@@ -3,92 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..bound import accumulator_bound
-from ..cells import packed_bytes, unpack_levels
+from ..cells import packed_bytes
 from ..instructions import Mvm, Write
 from ..matrix import Matrix, Tile
 from ..planes import gather_planes, part_of
 from ..program import Program
-from ..target import Target
 from ..walk import Operation, StreamState
-
-
-class _Box(NamedTuple):
-    """Rows [top, bottom) and columns [left, right) of an array."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def cells(self) -> int:
-        """How many cells it has."""
-        return (self.bottom - self.top) * (self.right - self.left)
-
-    def common(self, other: _Box) -> _Box | None:
-        """The cells of both, if there are any."""
-        if not self.meets(other):
-            return None
-        top, bottom = max(self.top, other.top), min(self.bottom, other.bottom)
-        left, right = max(self.left, other.left), min(self.right, other.right)
-        return _Box(top, bottom, left, right)
-
-    def covers(self, other: _Box) -> bool:
-        """Whether all cells of another are among these."""
-        return (
-            self.top <= other.top
-            and other.bottom <= self.bottom
-            and self.left <= other.left
-            and other.right <= self.right
-        )
-
-    def meets(self, other: _Box) -> bool:
-        """Whether there are cells of both."""
-        return (
-            self.top < other.bottom
-            and other.top < self.bottom
-            and self.left < other.right
-            and other.left < self.right
-        )
-
-    def without(self, hole: _Box) -> Iterator[_Box]:
-        """Boxes of the cells outside of `hole`, which lies inside."""
-        if self.top < hole.top:
-            yield _Box(self.top, hole.top, self.left, self.right)
-        if hole.bottom < self.bottom:
-            yield _Box(hole.bottom, self.bottom, self.left, self.right)
-        if self.left < hole.left:
-            yield _Box(hole.top, hole.bottom, self.left, hole.left)
-        if hole.right < self.right:
-            yield _Box(hole.top, hole.bottom, hole.right, self.right)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Levels:
-    """The levels of an array, 0 where a cell is not written."""
-
-    levels: NDArray[np.uint8]
-    written: NDArray[np.bool_]
-
-
-class _Content(NamedTuple):
-    """What a write covers, and the stream that it takes the levels from."""
-
-    box: _Box
-    base: int
-    counts: tuple[int, ...]
-    strides: tuple[int, ...]
-
-
-_Written = tuple[_Content, ...]
+from .levels import Box, Content, Written, held_levels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +25,7 @@ class _Part:
 
     array: int
     tiles: tuple[Tile, ...]
-    box: _Box | None
+    box: Box | None
 
 
 class _Cells:
@@ -109,30 +37,17 @@ class _Cells:
 
     def __init__(self) -> None:
         self.version = 0
-        self.written: _Written = ()
-        self._readers: dict[_Box, int] = {}
+        self.written: Written = ()
+        self._readers: dict[Box, int] = {}
 
-    def write(self, box: _Box, source: StreamState) -> None:
+    def write(self, box: Box, source: StreamState) -> None:
         """Program a rectangle, which is free for any matrix then."""
         kept = [one for one in self.written if not box.covers(one.box)]
-        self.written = (*kept, _Content(box, source.base, source.counts, source.strides))
+        self.written = (*kept, Content(box, source.base, source.counts, source.strides))
         self._take(box)
         self.version += 1
 
-    def levels(self, target: Target, constants: NDArray[np.uint8]) -> _Levels:
-        """The levels of all cells."""
-        shape, bits = (target.array.rows, target.array.cols), target.array.cell_bits
-        held = _Levels(np.zeros(shape, np.uint8), np.zeros(shape, np.bool_))
-        for content in self.written:
-            box = content.box
-            place = np.s_[box.top : box.bottom, box.left : box.right]
-            columns = box.right - box.left
-            packed = _gather(constants, content).reshape(-1, packed_bytes(columns, bits))
-            held.levels[place] = unpack_levels(packed, columns, bits)
-            held.written[place] = True
-        return held
-
-    def claim(self, box: _Box, matrix: int) -> dict[int, int]:
+    def claim(self, box: Box, matrix: int) -> dict[int, int]:
         """Let a matrix read a rectangle; returns how many cells others read, by matrix."""
         if self._readers.get(box) == matrix:
             return {}
@@ -143,11 +58,11 @@ class _Cells:
         self._readers[box] = matrix
         return others
 
-    def is_free(self, box: _Box, matrix: int) -> bool:
+    def is_free(self, box: Box, matrix: int) -> bool:
         """Whether no other matrix reads cells of a rectangle."""
         return all(one == matrix or not held.meets(box) for held, one in self._readers.items())
 
-    def _take(self, box: _Box) -> list[tuple[int, int]]:
+    def _take(self, box: Box) -> list[tuple[int, int]]:
         """Free a rectangle; returns who read how many of its cells."""
         taken = []
         for held, reader in list(self._readers.items()):
@@ -174,7 +89,7 @@ class Arrays:
         self._writes: dict[int, int] = defaultdict(int)
         self._checked: dict[int, int] = {}  # by matrix: the writes to its core until then
         self._versions: dict[int, list[int]] = {}
-        self._sound: set[tuple[int, tuple[_Written, ...]]] = set()
+        self._sound: set[tuple[int, int, tuple[Written, ...]]] = set()
         self._parts: dict[int, tuple[_Part, ...]] = {}
 
     def write(self, operation: Operation) -> None:
@@ -185,7 +100,7 @@ class Arrays:
             instruction.columns, self._program.target.array.cell_bits
         )
         row, column = instruction.row, instruction.column
-        box = _Box(row, row + rows, column, column + instruction.columns)
+        box = Box(row, row + rows, column, column + instruction.columns)
         self._arrays[operation.core, instruction.array].write(box, source)
         self._writes[operation.core] += 1
 
@@ -205,35 +120,37 @@ class Arrays:
         if now == before:
             return
         self._versions[index] = now
-        content = (alike, tuple([one.written for one in cells]))
-        if content not in self._sound:
-            problems = tuple(self._unsound(index, matrix))
+        written = tuple([one.written for one in cells])
+        if (alike, matrix.bound, written) not in self._sound:
+            problems = tuple(self._unsound(index, parts, written))
             yield from problems
             if problems:
                 return
-            self._sound.add(content)
+            self._sound.add((alike, matrix.bound, written))
         for part in parts:
             yield from self._claim(index, part)
 
-    def _unsound(self, index: int, matrix: Matrix) -> Iterator[str]:
+    def _unsound(
+        self, index: int, parts: Sequence[_Part], written: Sequence[Written]
+    ) -> Iterator[str]:
         """Check that the cells of a matrix are written, and keep to its bound."""
-        held = {
-            array: self._arrays[matrix.core, array].levels(self._program.target, self._constants)
-            for array in {tile.array for tile in matrix.tiles}
-        }
-        whole = {array: bool(one.written.all()) for array, one in held.items()}
-        highest = {array: int(one.levels.max()) for array, one in held.items()}
+        matrix, count = self._program.matrices[index], len(parts)
+        held = held_levels(written, self._program.target, self._constants)
+        places = {part.array: place for place, part in enumerate(parts)}
+        whole = np.all(held.written.reshape(count, -1), axis=1).tolist()
+        highest = held.levels.reshape(count, -1).max(axis=1).tolist()
         for tile in matrix.tiles:
-            array = tile.array
-            missing = 0 if whole[array] else int((~part_of(held[array].written, tile)).sum())
+            place = places[tile.array]
+            missing = 0 if whole[place] else int((~part_of(held.written[place], tile)).sum())
             if missing:
                 yield f"{tile}: {missing} cells are used before they are written"
                 return
             limit = (1 << matrix.slices[tile.slice].bits) - 1
-            level = int(part_of(held[array].levels, tile).max()) if highest[array] > limit else 0
+            level = int(part_of(held.levels[place], tile).max()) if highest[place] > limit else 0
             if level > limit:
                 yield f"{tile} holds level {level}; its slice holds 0..{limit}"
-        bound = max(_bound(copy, held) for copy in _copies_apart(matrix))
+        levels = {part.array: held.levels[place] for place, part in enumerate(parts)}
+        bound = max(_bound(copy, levels) for copy in _copies_apart(matrix))
         if bound > matrix.bound:
             yield f"an accumulator of m{index} can reach {bound}; the matrix says {matrix.bound}"
 
@@ -252,8 +169,8 @@ class Arrays:
                 )
 
 
-def _box(tile: Tile) -> _Box:
-    return _Box(tile.row, tile.row + tile.rows, tile.col, tile.col + tile.cols)
+def _box(tile: Tile) -> Box:
+    return Box(tile.row, tile.row + tile.rows, tile.col, tile.col + tile.cols)
 
 
 def _parts(matrix: Matrix) -> Iterator[_Part]:
@@ -263,7 +180,7 @@ def _parts(matrix: Matrix) -> Iterator[_Part]:
         found[tile.array].append(tile)
     for array, tiles in found.items():
         boxes = list(map(_box, tiles))
-        around = _Box(
+        around = Box(
             min(box.top for box in boxes),
             max(box.bottom for box in boxes),
             min(box.left for box in boxes),
@@ -275,6 +192,9 @@ def _parts(matrix: Matrix) -> Iterator[_Part]:
 
 def _copies_apart(matrix: Matrix) -> Iterator[Matrix]:
     """Each copy as a matrix of its own."""
+    if matrix.copies == 1:
+        yield matrix
+        return
     tiles: dict[int, list[Tile]] = defaultdict(list)
     for tile in matrix.tiles:
         tiles[tile.copy].append(tile)
@@ -282,11 +202,6 @@ def _copies_apart(matrix: Matrix) -> Iterator[Matrix]:
         yield replace(matrix, tiles=tuple(own), copies=1)
 
 
-def _bound(matrix: Matrix, held: Mapping[int, _Levels]) -> int:
-    planes = gather_planes(matrix, lambda tile: part_of(held[tile.array].levels, tile))
+def _bound(matrix: Matrix, levels: Mapping[int, NDArray[np.uint8]]) -> int:
+    planes = gather_planes(matrix, lambda tile: part_of(levels[tile.array], tile))
     return accumulator_bound(matrix, planes)
-
-
-def _gather(memory: NDArray[np.uint8], content: _Content) -> NDArray[np.uint8]:
-    _, base, counts, strides = content
-    return np.ndarray(counts, np.uint8, buffer=memory.data, offset=base, strides=strides)

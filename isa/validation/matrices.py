@@ -25,16 +25,20 @@ def check_matrices(program: Program) -> Iterator[str]:
     """Check the geometry of every matrix and that none of its tiles share cells.
 
     Tiles of several matrices may: see `arrays.Arrays`. Matrices that differ by nothing but their
-    cores are checked once.
+    cores, and bounds that are possible, are checked once.
     """
-    found: dict[int, tuple[str, ...]] = {}
+    found: dict[tuple[int, int], tuple[str, ...]] = {}
     for index, matrix in enumerate(program.matrices):
         if matrix.core not in program.cores:
             yield f"matrix m{index}: core {matrix.core} has no code"
-        alike = program.alike[index]
-        if alike == index:
-            found[index] = tuple(_matrix(program, matrix)) or tuple(_shared_cells(program, matrix))
-        yield from (f"matrix m{index}: {message}" for message in found[alike])
+        key = (program.alike[index], 0 if _is_possible(matrix.bound) else matrix.bound)
+        if key not in found:
+            found[key] = tuple(_matrix(program, matrix)) or tuple(_shared_cells(program, matrix))
+        yield from (f"matrix m{index}: {message}" for message in found[key])
+
+
+def _is_possible(bound: int) -> bool:
+    return 0 <= bound < ACCUMULATOR_LIMIT
 
 
 def _matrix(program: Program, matrix: Matrix) -> Iterator[str]:
@@ -47,7 +51,7 @@ def _matrix(program: Program, matrix: Matrix) -> Iterator[str]:
         yield f"input_bits is {matrix.input_bits}; it must be in 1..8"
     if not 1 <= matrix.step_bits <= array.step_bits:
         yield f"step_bits is {matrix.step_bits}; the input drivers have {array.step_bits}"
-    if not 0 <= matrix.bound < ACCUMULATOR_LIMIT:
+    if not _is_possible(matrix.bound):
         yield f"bound is {matrix.bound}; it must be below 2^31"
     if abs(matrix.center) >= WEIGHT_LIMIT:
         yield f"center is {matrix.center}; its magnitude must be below 2^16"

@@ -131,16 +131,17 @@ class Memories:
 
     def apply(self, operation: Operation) -> list[str]:
         """Check the streams of an operation, then mark what it writes."""
+        streams = operation.streams
         problems = [
             message
-            for name, stream in operation.streams.items()
+            for name, stream in streams.items()
             if not self._is_plain(name, stream)
             for message in self._problems(operation.instruction, name, stream)
         ]
         if problems:
             return problems
-        dst = operation.streams.get("dst")
-        if dst is not None:
+        dst = streams.get("dst")
+        if dst is not None and len(streams) > 1:
             problems += self._overlaps(operation, dst)
         for name, stream in read_streams(operation):
             if not self._is_written(operation.core, stream):
@@ -182,7 +183,9 @@ class Memories:
             lies = low >= 0 and high <= self._local_bytes
         else:
             lies = self._is_constant(stream) and name != "dst"
-        return lies and stream.count <= MAX_ELEMENTS and _is_aligned(stream)
+        if not lies or stream.count > MAX_ELEMENTS:
+            return False
+        return stream.element.size == 1 or _is_aligned(stream)
 
     def _is_constant(self, stream: StreamState) -> bool:
         low, high = stream.extent
@@ -235,8 +238,6 @@ class Memories:
 
 def _is_aligned(stream: StreamState) -> bool:
     unit = stream.element.size
-    if unit == 1:
-        return True
     return not stream.base % unit and _has_aligned_steps(unit, stream.counts, stream.strides)
 
 

@@ -101,11 +101,13 @@ def check_operands(program: Program, operation: Operation) -> Iterator[str]:
     rule = RULES.get(type(operation.instruction))
     if rule is None:
         return
+    streams = operation.streams
     for name, operand in rule.operands.items():
-        stream = operation.streams[name]
+        stream = streams[name]
         if not _fits(program, operand, stream):
             yield from _operand(program, name, operand, stream)
-    yield from _relations(rule, operation)
+    if rule.same or rule.alike:
+        yield from _relations(rule, operation)
     if rule.stage:
         yield from _stage(operation)
     if rule.extra is not None:

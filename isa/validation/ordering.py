@@ -49,8 +49,9 @@ class GlobalOrder:
         if self._at_barrier:
             self._leave_barrier()
         problems: list[str] = []
+        first = self._first
         for name, stream in operation.streams.items():
-            if stream.base >= self._first and stream.space is Space.GLOBAL:
+            if stream.base >= first and stream.space is Space.GLOBAL:
                 problems += self._access(self._index[operation.core], stream, name == "dst")
         return problems
 
