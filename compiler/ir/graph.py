@@ -69,12 +69,12 @@ class Graph:
         return {value.name: node for node in self.nodes for value in node.results}
 
     @cached_property
-    def _users(self) -> dict[str, list[Node]]:
+    def _users(self) -> dict[str, tuple[Node, ...]]:
         users: dict[str, list[Node]] = defaultdict(list)
         for node in self.nodes:
             for name in dict.fromkeys(value.name for value in node.operands):
                 users[name].append(node)
-        return users
+        return {name: tuple(nodes) for name, nodes in users.items()}
 
     def producer(self, value: Value) -> Node | None:
         """The node that yields `value`; None for inputs and constants."""
@@ -82,7 +82,7 @@ class Graph:
 
     def users(self, value: Value) -> tuple[Node, ...]:
         """The nodes that read `value`, in order."""
-        return tuple(self._users.get(value.name, ()))
+        return self._users.get(value.name, ())
 
     def constant(self, value: Value) -> Array | None:
         """The array of a constant value; None if it is computed."""

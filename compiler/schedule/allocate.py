@@ -7,8 +7,8 @@ Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020 (arXiv 20
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from .scratch import ALIGNMENT
 _KEPT = (1.0, 0.3, 0.1, 0.03)  # tasks, as a part of all of them
 
 
-@dataclass(frozen=True)
-class Interval:
+class Interval(NamedTuple):
     """`size` bytes needed from task `first` to task `last`, both included."""
 
     key: tuple[str, int]
@@ -27,8 +26,7 @@ class Interval:
     last: int
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """An interval with its address."""
 
     interval: Interval
@@ -65,7 +63,7 @@ class _Memory:
     def place(self, interval: Interval) -> int:
         """Take the lowest address between those that live at the same time; returns it."""
         address, count = self._lowest(interval), self._count
-        index = int(np.searchsorted(self._columns[0, :count], address, side="right"))
+        index = int(self._columns[0, :count].searchsorted(address, side="right"))
         self._columns[:, index + 1 : count + 1] = self._columns[:, index:count]
         stop = aligned(address + interval.size)
         self._columns[:, index] = address, stop, interval.first, interval.last
@@ -74,11 +72,14 @@ class _Memory:
 
     def _lowest(self, interval: Interval) -> int:
         starts, stops, first, last = self._columns[:, : self._count]
-        meets = np.flatnonzero((first <= interval.last) & (interval.first <= last))
-        free = np.maximum.accumulate(np.concatenate([[0], stops[meets]]))
-        fits = free[:-1] + interval.size <= starts[meets]
-        index = int(fits.argmax()) if fits.any() else -1
-        return int(free[index])
+        (meets,) = ((first <= interval.last) & (last >= interval.first)).nonzero()
+        begins = starts[meets]
+        if not len(begins) or begins[0] >= interval.size:
+            return 0
+        free = np.maximum.accumulate(stops[meets])
+        fits = free[:-1] + interval.size <= begins[1:]
+        index = int(fits.argmax()) if len(fits) else 0
+        return int(free[index] if len(fits) and fits[index] else free[-1])
 
 
 def allocate_apart(intervals: Sequence[Interval], limit: int) -> tuple[Placed, ...]:

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..ir.graph import Graph, Node
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..ir.ops.rows import Rows
 from ..ir.ops.spill import Spill
 
+_STORES = (Dequantize, Leave, Spill)
 _LEAST_AXES = 3  # an input of fewer axes has no rows
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """Node `node` of the graph; of `Rows` only operand `piece`."""
 
     node: int
@@ -79,10 +79,9 @@ def graph_order(graph: Graph) -> tuple[Step, ...]:
 
 def is_stored(graph: Graph, node: Node) -> bool:
     """Whether rows are put together in global memory: nothing on a core reads them."""
-    users = graph.users(node.results[0])
-    return isinstance(node.op, Rows) and all(
-        isinstance(user.op, Dequantize | Leave | Spill) for user in users
-    )
+    if not isinstance(node.op, Rows):
+        return False
+    return all(isinstance(u.op, _STORES) for u in graph.users(node.results[0]))
 
 
 def is_loaded(node: Node) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops.host import Host
@@ -29,8 +30,7 @@ class Site:
         return tuple(sorted(self.readers, key=lambda reader: reader != self.core))
 
 
-@dataclass(frozen=True)
-class Replica:
+class Replica(NamedTuple):
     """A tensor on one core, needed from step `first` to step `last`."""
 
     value: Value
@@ -187,7 +187,9 @@ class _Settler:
         """
         replica = self.replicas[key]
         held = replica.border
-        if border is not None and (held.empty or border.empty or held.fill == border.fill):
+        if border is None or border is held:
+            pass
+        elif held.empty or border.empty or held.fill == border.fill:
             held = held.union(border)
         self.replicas[key] = Replica(replica.value, replica.core, replica.first, index, held)
 

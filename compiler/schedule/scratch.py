@@ -31,6 +31,7 @@ from ..ir.ops.quantized_normalize import QNormalize
 from ..ir.ops.quantized_pooling import QAveragePool, QGlobalAveragePool
 from ..ir.ops.quantized_reduce import QReduceSum
 from ..ir.ops.quantized_select import QExtreme, QSelect
+from ..ir.ops.rows import Rows
 from ..ir.ops.tiled import Tiled
 from .window import product_of, window_counts, window_of, windows_at_once
 
@@ -107,6 +108,8 @@ def _longest_axis(shape: tuple[int, ...], normalized: tuple[int, ...]) -> int | 
 
 def rows_of(node: Node) -> int:
     """Number of rows that bands are cut from; rows of parallel windows count once."""
+    if isinstance(node.op, Rows):
+        return 1
     axis = row_axis(node)
     if isinstance(product_of(node.op), QParallelConv):
         return window_counts(node)[0]

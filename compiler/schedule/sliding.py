@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..ir.graph import Graph, Node
 from ..ir.ops.partial_sums import AddSums
@@ -27,8 +28,7 @@ Key = tuple[str, int]  # value, core
 _ELEMENTWISE = (QAdd, QMul, QUnary, AddSums)
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """A replica in a chain: its bytes [begin, begin + size), if the buffer had no end."""
 
     key: Key

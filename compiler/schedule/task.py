@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from imcc.isa import Target
 
@@ -32,8 +33,7 @@ class Buffer:
     slides: bool = False
 
 
-@dataclass(frozen=True)
-class Scratch:
+class Scratch(NamedTuple):
     """Working memory of one task on one core; `content` names constant data that stays there."""
 
     name: str
@@ -43,8 +43,7 @@ class Scratch:
     content: str = ""
 
 
-@dataclass(frozen=True)
-class Transfer:
+class Transfer(NamedTuple):
     """A tensor that is sent from a core that has it to one that reads it.
 
     Of `Rows` it is an operand, or the result if a core hands rows on from where they are put.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import NamedTuple
 
 from ..ir.graph import Node
 from ..ir.op import Op
@@ -26,8 +28,7 @@ class Window:
     before: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class Border:
+class Border(NamedTuple):
     """Elements needed before and after each axis of a value, and the code that they hold."""
 
     before: tuple[int, ...]
@@ -63,6 +64,7 @@ def bordered(type_: TensorType, border: Border) -> Layout:
     return layout_of(ELEMENTS[type_.dtype], type_.shape, border.before, border.after)
 
 
+@cache
 def no_border(rank: int) -> Border:
     """The border of a value that is read as it is."""
     return Border((0,) * rank, (0,) * rank, 0)

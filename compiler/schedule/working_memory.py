@@ -32,6 +32,8 @@ class WorkingMemory:
         self, time: int, node: Node, asked: Sequence[Request]
     ) -> tuple[int, int | None, tuple[Scratch, ...]]:
         """The rows of a band, the columns of less than one, and where what is asked for lies."""
+        if not asked:
+            return most_rows(node), None, ()
         fresh = [request for request in asked if not request.content]
         here = {core: self._gaps[core] for core in dict.fromkeys(one.core for one in fresh)}
         band, columns = band_of(node, fresh, {core: gaps.at(time) for core, gaps in here.items()})
