@@ -157,7 +157,8 @@ def attempt(
 ) -> Attempt:
     """Import in one form; raises where not even the order of the nodes is known."""
     if not batched:
-        model = replace(model, proto=inline_functions(model.proto, model.opset))
+        proto = inline_functions(model.proto, model.opset)
+        model = model if proto is model.proto else replace(model, proto=proto, raws={})
     graph = model.proto.graph
     nodes, wrong = order_nodes(graph, model.opset)
     expect_none(wrong, model)
@@ -166,7 +167,10 @@ def attempt(
     else:
         inputs = bind_whole_inputs(graph, dims, input_shapes, 1 if compiled else None)
     tensors = TensorReader(
-        ExternalData(model.path), single=batched or compiled, sketched=model.sketched
+        ExternalData(model.path),
+        single=batched or compiled,
+        sketched=model.sketched,
+        raws=model.raws,
     )
     found = list(inputs.problems)
     hosting = None if hosts is None else Hosting(model.proto, hosts)

@@ -89,9 +89,11 @@ class Importer:
         return self._builder.finish(values, [value.name for value in values])
 
     def _add_weights(self, graph: GraphProto) -> None:
-        for tensor in graph.initializer:
+        inside = graph is not self.graph  # of a node, where numbers begin again
+        for number, tensor in enumerate(graph.initializer):
             try:
-                self._known[tensor.name] = self.tensors.read(tensor)
+                read = self.tensors.read(tensor, None if inside else number)
+                self._known[tensor.name] = read
             except TensorError as error:
                 self._known[tensor.name] = None
                 self.problems.append(self._wrong_weight(graph, tensor.name, error))

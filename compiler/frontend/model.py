@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from math import prod
 from pathlib import Path
 
@@ -28,7 +28,8 @@ _LARGE = 16 << 20  # bytes of a file that is worth skimming
 class Model:
     """A parsed model; `file` names it in messages, `path` is where external data is looked for.
 
-    With `sketched` the importer does not read long weights (see `TensorReader`).
+    With `sketched` the importer does not read long weights, and `raws` are those that it has read
+    (see `TensorReader`).
     """
 
     proto: ModelProto
@@ -36,6 +37,7 @@ class Model:
     path: Path | None
     opset: int
     sketched: bool = False
+    raws: dict[int, bytes] = field(default_factory=dict)
 
 
 def load(source: str | Path | bytes | ModelProto, sketched: bool = False) -> Model:

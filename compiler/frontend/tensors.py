@@ -87,18 +87,20 @@ class TensorReader:
     """Reads the tensors of one model, and counts what they allow folding to make.
 
     With `single` all floats are read as float32. With `sketched` long weights that lie in a file
-    are not read: sketches of ones stand for them.
+    are not read: sketches of ones stand for them. `raws` are the data of weights by their number in
+    the model, those that other readers of it have copied before.
     """
 
     external: ExternalData
     budget: FoldingBudget = field(default_factory=FoldingBudget)
     single: bool = False
     sketched: bool = False
+    raws: dict[int, bytes] = field(default_factory=dict)
 
-    def read(self, tensor: TensorProto) -> Array:
-        """The tensor as a read-only array; raises `TensorError`."""
+    def read(self, tensor: TensorProto, weight: int | None = None) -> Array:
+        """The tensor, maybe weight number so many, as a read-only array; raises `TensorError`."""
         if self.single and tensor.data_type in OTHER_FLOATS:
-            return self._as_single(tensor)
+            return self._as_single(tensor, weight)
         nibbles = tensor.data_type in _NIBBLES
         dtype = _NIBBLES[tensor.data_type] if nibbles else numpy_type(tensor.data_type)
         if dtype is None:
@@ -114,7 +116,7 @@ class TensorReader:
             self.external.place_of(tensor, size)
             self.budget.given += size
             return sketch(np.ones((), dtype), shape)
-        raw = tensor.raw_data  # a copy, whenever it is asked for
+        raw = self._raw(tensor, weight)
         self.budget.given += size if raw or tensor.external_data else 0
         fields = [name for name in _DATA if (raw if name == "raw_data" else getattr(tensor, name))]
         if len(fields) > 1:
@@ -130,15 +132,23 @@ class TensorReader:
         away = tensor.data_location == TensorProto.EXTERNAL and size > LEAST
         return self.sketched and away and tensor.data_type in _SKETCHED
 
-    def _as_single(self, tensor: TensorProto) -> Array:
+    def _raw(self, tensor: TensorProto, weight: int | None) -> bytes:
+        """The raw data; the message makes a copy whenever they are asked for."""
+        if weight is None:
+            return tensor.raw_data
+        if weight not in self.raws:
+            self.raws[weight] = tensor.raw_data
+        return self.raws[weight]
+
+    def _as_single(self, tensor: TensorProto, weight: int | None) -> Array:
         wide = replace(self, single=False)
         if tensor.data_type != TensorProto.BFLOAT16:
             with np.errstate(over="ignore"):
-                return wide.read(tensor).astype(np.float32)
+                return wide.read(tensor, weight).astype(np.float32)
         words = TensorProto()
         words.CopyFrom(tensor)
         words.data_type = TensorProto.UINT16
-        return (wide.read(words).astype(np.uint32) << 16).view(np.float32)
+        return (wide.read(words, weight).astype(np.uint32) << 16).view(np.float32)
 
     def _elements(
         self, tensor: TensorProto, raw: bytes, dtype: np.dtype[np.generic], size: int

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -149,9 +148,13 @@ def _quant_problems(quant: QuantParams, type_: TensorType) -> Iterator[str]:
             f"{len(quant.scale)} scales and {len(quant.zero_point)} zero points, "
             f"but quantization axis {quant.axis} of shape {type_.shape} needs {expected}"
         )
-    if any(not math.isfinite(s) or s <= 0 or float(np.float32(s)) != s for s in quant.scale):
+    scales = np.asarray(quant.scale, np.float64)
+    with np.errstate(over="ignore"):
+        exact = scales.astype(np.float32) == scales
+    if not (np.isfinite(scales) & (scales > 0) & exact).all():
         yield "scales must be positive, finite and exact in float32"
-    if any(not quant.low <= zero <= quant.high for zero in quant.zero_point):
+    zeros = quant.zero_point
+    if zeros and not quant.low <= min(zeros) <= max(zeros) <= quant.high:
         yield f"zero points must be in [{quant.low}, {quant.high}]"
 
 

@@ -45,14 +45,21 @@ def _possible(rows: Array, magnitude: NDArray[np.float64], largest: int) -> NDAr
     Weights that are on no grid are seen by these to be on none.
     """
     counts = np.arange(1, largest + 1)
-    near = np.ones((len(rows), largest), np.bool_)
-    for column in range(min(_FIRST, rows.shape[1])):
-        steps = magnitude[:, np.newaxis] / counts
-        multiples = rows[:, column, np.newaxis] / steps
-        near &= np.abs(multiples - np.rint(multiples)) < _TOLERANCE
-    return counts[near.any(axis=0)]
+    if not len(rows):
+        return counts[:0]
+    steps = magnitude[:, np.newaxis] / counts
+    row, part = np.nonzero(_far(rows[:, :1] / steps) < _TOLERANCE)
+    for column in range(1, min(_FIRST, rows.shape[1])):  # few are left behind the first
+        near = _far(rows[row, column] / steps[row, part]) < _TOLERANCE
+        row, part = row[near], part[near]
+    return counts[np.unique(part)]
 
 
 def _on_grid(rows: Array, steps: NDArray[np.float64]) -> NDArray[np.bool_]:
-    counts = rows / steps[:, np.newaxis]
-    return np.asarray(np.abs(counts - np.rint(counts)).max(axis=1, initial=0) < _TOLERANCE)
+    far = _far(rows / steps[:, np.newaxis])
+    return np.asarray(far.max(axis=1, initial=0) < _TOLERANCE)
+
+
+def _far(counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How far each is from a whole number."""
+    return np.abs(counts - np.rint(counts))

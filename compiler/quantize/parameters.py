@@ -93,5 +93,5 @@ def _best_fractions(
 
 
 def _channel_params(scales: NDArray[np.float32], axis: int, bits: int) -> QuantParams:
-    values = tuple(float(scale) for scale in scales)
+    values = tuple(scales.tolist())
     return QuantParams(values, (0,) * len(values), axis, bits, True)

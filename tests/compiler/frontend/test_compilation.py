@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 from support.command_line import MODELS
 from support.onnx_models import model, node
 from support.sample_models import random_weights, time_first, window_attention, word_bags
@@ -11,7 +12,7 @@ from support.sample_models import random_weights, time_first, window_attention, 
 from imcc.compiler.errors import InputError, UnsupportedError
 from imcc.compiler.frontend import import_for_compilation, import_onnx
 from imcc.compiler.index_limits import index_limits
-from imcc.compiler.ir import Array
+from imcc.compiler.ir import Array, evaluate
 from imcc.compiler.ir.ops.linear import MatMul
 from imcc.compiler.ir.ops.quant import Dequantize, Quantize
 from imcc.compiler.ir.ops.unary import Affine, Clip
@@ -132,3 +133,26 @@ def test_outputs_need_an_input() -> None:
 
 def test_index_inputs_know_how_many_there_are() -> None:
     assert index_limits(import_for_compilation(word_bags()).graph) == {"ids": 20}
+
+
+@pytest.mark.parametrize("condition", [False, True])
+def test_weights_of_branches_are_their_own(condition: bool) -> None:
+    """Weights of the model are read once for all attempts, by number; branches have others."""
+    own = {name: np.full((4,), value, np.float32) for name, value in (("p", 2.0), ("q", 3.0))}
+    branches = [
+        helper.make_graph(
+            [node("Mul", f"t {name}", "z")],
+            name,
+            [],
+            [helper.make_tensor_value_info("z", TensorProto.FLOAT, None)],
+            [numpy_helper.from_array(array, name)],
+        )
+        for name, array in own.items()
+    ]
+    nodes = [ROLL, node("If", "c", "i", then_branch=branches[0], else_branch=branches[1])]
+    weights = {"c": np.array(condition), "w": np.full((4, 1), 5.0, np.float32)}
+    proto = model([*nodes, node("Add", "i w", "y")], {"x": [4, 4]}, weights)
+    x = np.arange(16, dtype=np.float32).reshape(4, 4)
+    found = import_for_compilation(proto).graph
+    expected = x.T * (2 if condition else 3) + 5
+    np.testing.assert_array_equal(evaluate(found, {"x": x})["y"], expected)
