@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -44,13 +45,24 @@ class Skyline:
     def with_rectangle(self, shape: Shape, row: int, col: int) -> Skyline:
         """The array after a rectangle is placed."""
         if not self.taken:
-            filled = np.zeros_like(self.filled)
-            filled[: shape[1]] = shape[0]
-            lowest = shape[0] if shape[1] == len(filled) else 0
-            return Skyline(filled, self.rows, lowest, shape[0] * shape[1])
+            return _first_rectangle(self.rows, len(self.filled), shape)
         filled = self.filled.copy()
         filled[col : col + shape[1]] = row + shape[0]
         return Skyline(filled, self.rows, int(filled.min()), int(filled.sum()))
+
+
+@lru_cache(1 << 8)
+def _empty(rows: int, cols: int) -> Skyline:
+    return Skyline(np.zeros(cols, np.int32), rows)
+
+
+@lru_cache(1 << 8)
+def _first_rectangle(rows: int, cols: int, shape: Shape) -> Skyline:
+    """An array with one rectangle; most arrays have no more, and few of those differ."""
+    filled = np.zeros(cols, np.int32)
+    filled[: shape[1]] = shape[0]
+    lowest = shape[0] if shape[1] == cols else 0
+    return Skyline(filled, rows, lowest, shape[0] * shape[1])
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,7 +124,7 @@ class CoreSpace:
     ) -> Place | None:
         for array in self._candidates(arrays, others, mine, self.rows - shape[0], alone):
             if array == len(arrays):
-                arrays.append(Skyline(np.zeros(self.cols, np.int32), self.rows))
+                arrays.append(_empty(self.rows, self.cols))
             spot = arrays[array].spot(shape)
             if spot is not None:
                 return Place(array, *spot)

@@ -137,13 +137,14 @@ class Table:
         Where a core is busy more than half of it, hardly anything else goes there; what shares a
         core with others wants more of it than its own time.
         """
-        busy = self.loads / time * (not room.beside)
+        busy = self.loads * 0.0 if room.beside else self.loads / time
         if not room.tight:
-            busy = np.where(busy + _COMPANY > _HALF, 1, busy + _COMPANY)
+            busy += _COMPANY
+            busy[busy > _HALF] = 1
         cores = self.cores * busy
         taken: Floats = np.maximum(self.arrays / room.arrays, cores) + room.price * self.cores
-        allowed = (self.times <= time) & (self.loads <= room.most * time)
-        return np.where(allowed, taken, np.inf)
+        taken[(self.times > time) | (self.loads > room.most * time)] = np.inf
+        return taken
 
     def pick(self, time: float, room: Room, like: Share | None = None) -> tuple[Share, float]:
         """The share that takes least, of those with as many strips as another, and what it takes.
