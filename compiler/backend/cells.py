@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,10 +58,20 @@ def _columns(run: _Run) -> int:
 
 
 def _gather(cells: Cells, matrix: Matrix, planes: Planes, run: _Run) -> None:
-    """Collect the levels of tiles that lie side by side."""
-    for tile in run:
+    """Collect the levels of tiles that lie side by side, all slices of the same weights at once."""
+    for _, several in groupby(enumerate(run), key=_weights):
+        (_, first), *others = several
+        count = 1 + len(others)
         plane = (
-            planes.negative if tile.negative and planes.negative is not None else planes.positive
+            planes.negative if first.negative and planes.negative is not None else planes.positive
         )
-        left = tile.col - run[0].col
-        cells[:, left : left + tile.cols] = plane[tile.slice][stacked(matrix, tile)]
+        place = np.s_[first.slice : first.slice + count, *stacked(matrix, first)]
+        left = first.col - run[0].col
+        part = cells[:, left : left + count * first.cols].reshape(first.rows, count, first.cols)
+        part[...] = plane[place].swapaxes(0, 1)
+
+
+def _weights(numbered: tuple[int, Tile]) -> tuple[int, ...]:
+    """The same for tiles with the next slices of the same weights."""
+    number, tile = numbered
+    return tile.slice - number, tile.k, tile.n, tile.rows, tile.cols, tile.negative

@@ -87,7 +87,7 @@ class CoreCode:
                 offsets.append(offset)
             else:
                 fields.append(self.stream(next(states)))
-        self.emit(_made(kind.opcode, *fields, *offsets))
+        self.emit(made(kind.opcode, *fields, *offsets))
 
     def stream(self, state: StreamState) -> int:
         """A register that holds `state`; one is moved or set if none does."""
@@ -118,7 +118,7 @@ class CoreCode:
             return
         for register, delta in steps.items():
             if delta:
-                self.emit(_step(register, delta))
+                self.emit(made(Step.opcode, register, delta))
         self._code.insert(start, Loop(count, self.position - start))
         for register, delta in steps.items():
             held = self._held[register]
@@ -153,7 +153,7 @@ class CoreCode:
             return None
         held = self._held[register]
         assert held is not None
-        self._code.append(_step(register, state.base - held.base))
+        self._code.append(made(Step.opcode, register, state.base - held.base))
         if walk.by_base.get(held.base) == register:
             del walk.by_base[held.base]
         walk.by_base[state.base] = register
@@ -201,12 +201,6 @@ def shape_of(state: StreamState) -> Shape:
 
 
 @lru_cache(1 << 16)
-def _step(register: int, delta: int) -> Step:
-    """An instruction of which a program has very many, and few that differ."""
-    return Step(register, delta)
-
-
-@lru_cache(1 << 16)
-def _made(opcode: int, *fields: int) -> Instruction:
-    """An instruction; many have the same registers."""
-    return TABLE[opcode](*fields)
+def made(opcode: int, *operands: int) -> Instruction:
+    """An instruction; a program has very many, and few that differ."""
+    return TABLE[opcode](*operands)

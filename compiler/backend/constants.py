@@ -11,20 +11,20 @@ class ConstantPool:
     """Collects constant data; equal data is stored once."""
 
     def __init__(self) -> None:
-        self._data = bytearray()
+        self._parts: list[bytes] = []
+        self._size = 0
         self._addresses: dict[bytes, int] = {}
 
     def add(self, array: Array) -> int:
         """Address of the array's bytes (row-major, little endian), aligned to 64 bytes."""
-        data = array.astype(array.dtype.newbyteorder("<")).tobytes()
+        data = array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
         address = self._addresses.get(data)
         if address is None:
-            self._data += bytes(-len(self._data) % _ALIGNMENT)
-            address = self._addresses[data] = len(self._data)
-            self._data += data
+            address = self._addresses[data] = self._size
+            self._parts += (data, bytes(-len(data) % _ALIGNMENT))
+            self._size += len(data) + len(self._parts[-1])
         return address
 
     def finish(self) -> bytes:
         """The whole region, padded to the alignment."""
-        self._data += bytes(-len(self._data) % _ALIGNMENT)
-        return bytes(self._data)
+        return b"".join(self._parts)

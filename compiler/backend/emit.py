@@ -32,6 +32,7 @@ from ..schedule.task import Schedule, Task
 from . import rules
 from .bindings import codes_binding, host_view, raw_binding
 from .cells import CellWrite, cell_writes
+from .code import made
 from .emitter import EMITTERS, CellSource, Emitter
 from .global_memory import linked_binding, linked_code, linked_host
 from .probe import ValueProbe
@@ -175,7 +176,7 @@ def _write(emitter: Emitter, task: Task, write: ShardWrite) -> None:
     array, row, col, columns, source = emitter.cells(matrix, write.number)
     code = emitter.core(write.shard.core)
     code.begin()
-    code.emit(Write(array, code.stream(source), row, col, columns))
+    code.emit(made(Write.opcode, array, code.stream(source), row, col, columns))
 
 
 def _sources(emitter: Emitter, task: Task, shard: Shard) -> Sequence[CellSource]:

@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from imcc.isa import Matrix
 
@@ -24,8 +25,7 @@ from ..schedule.task import Task
 Array = tuple[int, int]  # core, number
 
 
-@dataclass(frozen=True, eq=False)
-class ShardWrite:
+class ShardWrite(NamedTuple):
     """One of the writes that program a shard, by its number; `task` is the first that needs it.
 
     `free` is the last task before that uses its array in another stage; -1 where there is none.
@@ -78,7 +78,7 @@ class _Uses:
         for number, tiles in enumerate(write_runs(shard.matrix)):
             array = (shard.core, tiles[0].array)
             stages = self._last[array].items()
-            free = max((last for stage, last in stages if stage < task.stage), default=-1)
+            free = max([last for stage, last in stages if stage < task.stage], default=-1)
             yield ShardWrite(task, shard, number, array, free)
 
     def add(self, index: int, stage: int, matrix: Matrix) -> None:

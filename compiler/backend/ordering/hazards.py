@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from .items import Item, Range
 
 # So many that several wait for are waited for one by one.
 _FEW = 3
+_COMPARED = 1 << 22  # pairs of ranges at a time
 
 
 class Node(NamedTuple):
@@ -43,37 +45,23 @@ class _Use:
     settled_at: int = -1
 
 
-class _Uses:
-    """All ranges met so far, by range, and which of them overlap.
+def _uses(items: Iterable[Item]) -> dict[Range, _Use]:
+    """The use of every range that items touch, and which of them overlap.
 
-    A program has few of them, because buffers are used again, so each pair is compared once.
+    A program has few of them, because buffers are used again, so all pairs are compared.
     """
-
-    def __init__(self) -> None:
-        self._made: list[_Use] = []
-        self._lows, self._highs = np.empty((2, 64), np.int64)
-        self._by_range: dict[Range, _Use] = {}
-
-    def of(self, ranges: Iterable[Range]) -> list[_Use]:
-        """The uses of ranges."""
-        known = self._by_range
-        return [known.get(one) or self._add(one) for one in ranges]
-
-    def _add(self, wanted: Range) -> _Use:
-        (low, high), count = wanted, len(self._made)
-        meets = (self._lows[:count] < high) & (self._highs[:count] > low)
-        met = [self._made[at] for at in meets.nonzero()[0].tolist()]
-        use = self._by_range[wanted] = _Use(low, high)
-        self._made.append(use)
-        for other in met:
-            other.meets.append(use)
-        use.meets = [*met, use]
-        if count == len(self._lows):
-            self._lows, self._highs = (
-                np.concatenate([one, np.empty_like(one)]) for one in (self._lows, self._highs)
-            )
-        self._lows[count], self._highs[count] = wanted
-        return use
+    ranges = dict.fromkeys(one for item in items for one in (*item.reads, *item.writes))
+    uses = [_Use(*one) for one in ranges]
+    lows, highs = np.array(list(ranges), np.int64).reshape(-1, 2).T
+    rows = max(1, _COMPARED // max(1, len(uses)))
+    for start in range(0, len(uses), rows):
+        some = np.s_[start : start + rows, np.newaxis]
+        overlap = (lows < highs[some]) & (highs > lows[some])
+        edges = np.cumsum(np.count_nonzero(overlap, axis=1)).tolist()
+        met = [uses[other] for other in overlap.nonzero()[1].tolist()]
+        for use, (first, last) in zip(uses[start:], pairwise([0, *edges]), strict=False):
+            use.meets = met[first:last]
+    return dict(zip(ranges, uses, strict=True))
 
 
 class _Nodes:
@@ -83,13 +71,14 @@ class _Nodes:
     node of its own: n readers of n rows are 2 n needs, and not n squared.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, uses: Mapping[Range, _Use]) -> None:
         self.made: list[Node] = []
-        self._uses = _Uses()
+        self._uses = uses
 
     def add(self, index: int, item: Item) -> None:
         """Add an item behind all that it must wait for."""
-        read, written = self._uses.of(item.reads), self._uses.of(item.writes)
+        use_of = self._uses.__getitem__
+        read, written = list(map(use_of, item.reads)), list(map(use_of, item.writes))
         needed: set[int] = set()
         for use in (*read, *written):
             needed.update(self._sources(use) if use.sources is None else use.sources)
@@ -147,7 +136,7 @@ class _Nodes:
 
 def nodes(items: Sequence[Item]) -> list[Node]:
     """The items of a core in order, each behind what it waits for."""
-    found = _Nodes()
+    found = _Nodes(_uses(items))
     for index, item in enumerate(items):
         found.add(index, item)
     return found.made

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from imcc.isa.cost import Unit
 
-from .hazards import Node, nodes
+from .hazards import nodes
 from .items import NETWORK, CoreItems, Item, is_barrier
 
 Place = tuple[int, int]  # core, index of an item
@@ -67,18 +67,21 @@ class _Maker:
         """Add the jobs of a core."""
         counts: dict[tuple[object, ...], int] = defaultdict(int)
         own: list[Job] = []
-        for node in nodes(found.items):
-            job = self._job(core, node, found.items, counts)
-            for before in node.needs:
+        for index, needs in nodes(found.items):
+            job = self._job(core, index, found.items, counts)
+            for before in needs:
                 own[before].then.append(job)
-            job.waits += len(node.needs)
+            job.waits += len(needs)
             own.append(job)
 
     def _job(
-        self, core: int, node: Node, items: Sequence[Item], counts: dict[tuple[object, ...], int]
+        self,
+        core: int,
+        index: int | None,
+        items: Sequence[Item],
+        counts: dict[tuple[object, ...], int],
     ) -> Job:
         """The job of a node: one of its own, or that of what it meets on other cores."""
-        index = node.item
         if index is None:
             return self._new([], [], 0)
         item = items[index]
@@ -116,7 +119,7 @@ def _meeting(core: int, item: Item) -> tuple[object, ...] | None:
     if cost is None:
         return None
     if cost.unit not in NETWORK:
-        return ("barrier",) if is_barrier(item) else None
+        return ("barrier",) if cost.unit is Unit.SYNC and is_barrier(item) else None
     ends = (core, cost.peer) if cost.unit is Unit.OUT else (cost.peer, core)
     return (*ends, cost.tag)
 
