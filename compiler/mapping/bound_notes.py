@@ -56,8 +56,7 @@ def _terms(bound: Bound) -> dict[str, float]:
 
 
 def _bound(terms: dict[str, object]) -> Bound:
-    replication, issue, memory, network = _numbers(terms)
-    return Bound(replication, issue, memory, network, replicas=())
+    return Bound(**dict(zip(TERMS, _numbers(terms), strict=True)), replicas=())
 
 
 def _numbers(terms: dict[str, object]) -> Iterator[float]:

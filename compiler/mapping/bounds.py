@@ -1,4 +1,4 @@
-"""What no program on a chip can be faster than: bounds by replication, issue, memory, network.
+"""What no program on a chip can be faster than: bounds by term.
 
 For products i with w_i windows, c_i arrays a replica, a_i row blocks and L_i the time of a window,
 on N cores with C arrays in all, a program takes, whatever its schedule and placement, at least the
@@ -8,6 +8,9 @@ largest of
   one sample, pipelined: ``min max_i h_i + L_i * ceil(w_i / r_i) + t_i``, with a window of each
   product before and after it; layer by layer: ``min sum_i L_i * ceil(w_i / r_i)``; each over
   ``sum r_i * c_i <= C`` (`replicate` has the optima);
+- *dependence*, what windows are made of. Of one sample: a product waits for more than the first
+  window of those before it, and those behind it have more than one to do (`dependence`, which needs
+  to know what windows read; `schedule.bound` adds it);
 - *issue*, what the cores can start: ``s * sum w_i * a_i / N`` where a core starts one row block
   each s, as PIMCOMP's do (MVMUL in its evaluator: 200 ns); ``sum L_i * w_i * k_i / N`` where a core
   finishes a window before it starts another, with k_i the least number of cores that hold a
@@ -15,8 +18,8 @@ largest of
 - *memory*, bytes from and to the global memory / bandwidth;
 - *network*, bytes between cores / bandwidth of all ports together, or of the bus.
 
-Replication and issue bound what the arrays do and leave out data movement; a tight bound with
-movement needs the placement. The first holds where replicas have arrays of their own
+Replication, dependence and issue bound what the arrays do and leave out data movement; a tight
+bound with movement needs the placement. The first two hold where replicas have arrays of their own
 (`replicate`).
 """
 
@@ -34,7 +37,7 @@ from .replicate import Layer, Replication, pipelined, sequential, throughput
 
 _NS_PER_US = 1000.0
 
-TERMS = ("replication", "issue", "memory", "network")
+TERMS = ("replication", "dependence", "issue", "memory", "network")
 """The terms of a bound, by name."""
 
 
@@ -86,9 +89,13 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Bound:
-    """A lower bound of a time in ns, by term; `replicas` attain the first."""
+    """A lower bound of a time in ns, by term; `replicas` attain the first.
+
+    `dependence` is 0 where nothing is known of it, and for samples in a pipeline.
+    """
 
     replication: float
+    dependence: float
     issue: float
     memory: float
     network: float
@@ -97,7 +104,7 @@ class Bound:
     @property
     def value(self) -> float:
         """The largest of the terms."""
-        return max(self.replication, self.issue, self.memory, self.network)
+        return float(getattr(self, self.term))
 
     @property
     def term(self) -> str:
@@ -138,6 +145,7 @@ def _bound(
     best = replicate(layers, chip.arrays)
     return Bound(
         replication=best.bound,
+        dependence=0.0,
         issue=issue_time(layers, chip),
         memory=traffic.memory_bytes / chip.memory_bytes_per_ns,
         network=traffic.network_bytes / chip.network_bytes_per_ns,

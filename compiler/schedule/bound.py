@@ -1,21 +1,26 @@
 """What no program of a network whose rows stream is faster than, on its chip.
 
 The terms are those of `mapping.bounds`, for one sample in a pipeline (the latency) and for samples
-in a pipeline (the interval). A product's replica takes what it takes on cores of its own; programs
-in which products share arrays may stay below the replication term. Inputs and outputs pass the
-global memory once; what cores must exchange depends on the placement and counts as nothing.
+in a pipeline (the interval); `receptive` knows of what windows are made. A product's replica takes
+what it takes on cores of its own; programs in which products share arrays may stay below the terms
+replication and dependence. Inputs and outputs pass the global memory once; what cores must exchange
+depends on the placement and counts as nothing.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from imcc.isa import Program
 
 from ..errors import CapacityError
-from ..ir.graph import Graph
+from ..ir.graph import Graph, Node
 from ..mapping.bound_notes import ScheduleBounds
 from ..mapping.bounds import Resources, Traffic, latency_bound, period_bound
+from ..mapping.dependence import dependence
 from ..mapping.replicate import Layer, longest_paths
 from ..mapping.tiled_graph import TiledGraph
+from .receptive import reach
 from .scratch import rows_of, windows_per_row
 
 
@@ -30,16 +35,23 @@ def schedule_bounds(tiled: TiledGraph, program: Program) -> ScheduleBounds | Non
         return None
     chip, traffic = Resources.of(tiled.target), _traffic(program)
     try:
-        return ScheduleBounds(
-            latency_bound(layers, chip, traffic), period_bound(layers, chip, traffic)
-        )
+        latency = latency_bound(layers, chip, traffic)
+        period = period_bound(layers, chip, traffic)
     except CapacityError:
         return None
+    parts = reach(tiled.graph, [node.result.name for node in _products(tiled)])
+    proof = dependence(layers, parts, chip.arrays)
+    return ScheduleBounds(replace(latency, dependence=proof.bound), period)
+
+
+def _products(tiled: TiledGraph) -> list[Node]:
+    """The products that have a footprint."""
+    return [node for node, _ in tiled.products() if node.result.name in tiled.footprints]
 
 
 def layers_of(tiled: TiledGraph) -> tuple[Layer, ...]:
     """The products that have a footprint, as bounds see them."""
-    nodes = [node for node, _ in tiled.products() if node.result.name in tiled.footprints]
+    nodes = _products(tiled)
     held = [tiled.footprints[node.result.name] for node in nodes]
     edges = _edges(tiled.graph, [node.result.name for node in nodes])
     paths = longest_paths([one.window_time for one in held], edges)

@@ -7,15 +7,18 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.command_line import MODELS, imcc
 from support.hand_program import hand_program
+from support.mesh_programs import compiled as on_mesh
 from support.topologies import topology
 
 from imcc.compiler.driver import Compilation, compile_model
 from imcc.compiler.errors import InputError
 from imcc.compiler.mapping import KernelUnfolding
 from imcc.compiler.mapping.bound_notes import read_bounds
+from imcc.compiler.mapping.bounds import Resources
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import ScheduleMode
 from imcc.compiler.schedule.bound import layers_of
@@ -65,6 +68,35 @@ def test_no_program_is_faster_than_its_bounds() -> None:
         times = profile(compilation.program)
         assert times.latency_us * 1000 >= compilation.bounds.latency.value
         assert times.interval_us * 1000 >= compilation.bounds.interval.value
+
+
+@pytest.mark.parametrize(
+    ("name", "cores"), [("fmnist_resnet8", 2), ("fmnist_mobilenet", 2), ("fmnist_lenet", 4)]
+)
+def test_no_program_on_a_mesh_is_faster_than_dependence_allows(name: str, cores: int) -> None:
+    compilation = on_mesh(name, cores, cores, ScheduleMode.LATENCY)
+    assert compilation.bounds is not None
+    taken = profile(compilation.program).latency_us * 1000
+    assert 0 < compilation.bounds.latency.dependence <= taken
+    assert compilation.bounds.interval.dependence == 0
+
+
+def test_dependence_is_no_less_than_replication_in_parts() -> None:
+    """What all products take between a window each of those before and behind, in real numbers."""
+    tiled, bounds = compiled("squeezenet1_1").tiled, compiled("squeezenet1_1").bounds
+    assert bounds is not None
+    layers, arrays = layers_of(tiled), Resources.of(tiled.target).arrays
+
+    def fits(time: float) -> bool:
+        spans = [time - layer.before - layer.after for layer in layers]
+        return min(spans) > 0 and arrays >= sum(
+            layer.arrays * max(1.0, layer.windows * layer.window_time / span)
+            for layer, span in zip(layers, spans, strict=True)
+        )
+
+    times = np.linspace(0, bounds.latency.replication, 10_001)
+    relaxed = times[np.argmax([fits(time) for time in times])]
+    assert bounds.latency.dependence >= 0.98 * relaxed
 
 
 def test_bounds_are_in_the_program() -> None:
