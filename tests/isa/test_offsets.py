@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.hand_program import hand_program, hand_text, hand_text_with_offsets
 from support.timed_program import stream
@@ -73,6 +73,7 @@ def test_offsets_must_come_last() -> None:
             dst_offset: LongOffset
 
 
+@settings(deadline=None)
 @given(st.integers(-(1 << 22), (1 << 22) - 1), st.integers(-(1 << 22), (1 << 22) - 1))
 def test_a_walk_begins_at_base_and_offset(dst: int, src: int) -> None:
     """The registers stay as they are: the second copy finds them where the first did."""

@@ -10,7 +10,7 @@ from math import sqrt
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from numpy.typing import NDArray
 
 from imcc.compiler.mapping.dependence import Reach, dependence
@@ -149,6 +149,7 @@ def windows_of(random: np.random.Generator, sinks: int, sources: int) -> Reads:
     return np.asarray(np.abs(places - middles) < reach)
 
 
+@settings(deadline=None)
 @given(networks())
 def test_no_schedule_of_windows_is_faster(network: Network) -> None:
     pairs = zip(network.layers, network.replicas, strict=True)

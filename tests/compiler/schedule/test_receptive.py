@@ -247,7 +247,7 @@ def chains(draw: st.DrawFn, branches: bool) -> Graph:
     return net.graph(conv(y))
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(chains(branches=False))
 def test_along_a_chain_parts_are_exact(graph: Graph) -> None:
     found, expected = reach(graph, products(graph)), counted(graph)
@@ -255,7 +255,7 @@ def test_along_a_chain_parts_are_exact(graph: Graph) -> None:
     np.testing.assert_allclose(found.tails, expected.tails)
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(chains(branches=True))
 def test_with_branches_parts_are_not_overstated(graph: Graph) -> None:
     found, expected = reach(graph, products(graph)), counted(graph)
