@@ -42,6 +42,8 @@ from .running import Running, running
 from .streamed import Block, Streamed
 from .window import windows_at_once
 
+_FEW = 2  # parts of a sum, which are as soon put together on one core
+
 
 def stream_rows(
     tiled: TiledGraph,
@@ -72,6 +74,7 @@ class RowSplitter(ChannelJoiner):
         self._finer = finer * tiled.finer
         self._busy: dict[int, float] = defaultdict(float)  # ns of work that is no product's
         self._ways = Ways.of(tiled.graph)
+        self._hands_on = tiled.target.chip.network is Network.MESH
 
     def split(self) -> Streamed:
         """Take all nodes over; outputs are whole, under their old names."""
@@ -79,8 +82,7 @@ class RowSplitter(ChannelJoiner):
             self.add(node)
         outputs = [self._whole[value.name] for value in self._old.outputs]
         graph = self._builder.finish(outputs, self._old.output_names)
-        hands_on = self._tiled.target.chip.network is Network.MESH
-        return Streamed(graph, self.cores, self.blocks, self.phases, hands_on)
+        return Streamed(graph, self.cores, self.blocks, self.phases, self._hands_on)
 
     def add(self, node: Node) -> None:
         """Take one node over, in parts where that is possible."""
@@ -195,15 +197,51 @@ class RowSplitter(ChannelJoiner):
         for index, run in enumerate(self._reducible(node.operands[0], reduction, here)):
             core = self.cores[run.name]
             part = self._reduced(node, reduction.part, (run,), f"{name}@{index}", core)
-            before = found.get(core)
+            before = found.pop(core, None)
             two = None if before is None else (before, part)
             found[core] = self._both(node, reduction, two, f"{name}@..{index}") if two else part
-        left = sorted(found.values(), key=lambda value: self.cores[value.name] != here)
+        whole = self._whole_sum if reduction.adds and self._hands_on else self._by_twos
+        total = whole(node, reduction, tuple(found.values()), here)
+        self._take(replace(node, op=reduction.last), (total,), here)
+
+    def _by_twos(self, node: Node, reduction: Running, parts: Sequence[Value], here: int) -> Value:
+        """What came of all parts, two put together at a time."""
+        left = sorted(parts, key=lambda value: self.cores[value.name] != here)
         while len(left) > 1:
             pairs = zip(left[::2], left[1::2], strict=False)
             single = left[len(left) // 2 * 2 :]
             left = [self._both(node, reduction, two, f"{two[0].name}+") for two in pairs] + single
-        self._take(replace(node, op=reduction.last), (left[0],), here)
+        return left[0]
+
+    def _whole_sum(
+        self, node: Node, reduction: Running, parts: Sequence[Value], here: int
+    ) -> Value:
+        """The sum of all parts: each core adds up a range of it, the last part last."""
+        shape = parts[0].type.shape
+        axis = max(range(1, len(shape)), key=lambda number: shape[number])
+        if not _FEW < len(parts) <= shape[axis]:
+            return self._by_twos(node, reduction, parts, here)
+        spans = strips_of(shape[axis], len(parts))
+        sums = [
+            self._sum_of_range(node, parts, axis, span, self.cores[part.name])
+            for part, span in zip(parts, spans, strict=False)
+        ]
+        joined = Rows.along(axis, [(0, stop - start) for start, stop in spans])
+        return self._reduced(node, joined, sums, f"{node.result.name}@sums", here)
+
+    def _sum_of_range(
+        self, node: Node, parts: Sequence[Value], axis: int, span: Span, core: int
+    ) -> Value:
+        """The sum of a range of all parts, on a core."""
+        name = f"{node.result.name}@{core}"
+        taken = [
+            self._reduced(node, Rows.along(axis, [span]), [part], f"{name}<{number}", core)
+            for number, part in enumerate(parts)
+        ]
+        total = taken[0]
+        for number, one in enumerate(taken[1:], 1):
+            total = self._reduced(node, AddSums(), (total, one), f"{name}+{number}", core)
+        return total
 
     def _reducible(self, value: Value, reduction: Running, core: int) -> Iterator[Value]:
         """The parts of a value, with all columns where these are not reduced."""

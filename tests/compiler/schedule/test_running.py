@@ -70,11 +70,14 @@ def network(reduction: Op) -> Graph:
     return builder.finish([builder.add(Dequantize(), [result], "y")], ["y"])
 
 
-def with_memory(kib: int) -> Target:
+def with_memory(kib: int, cores: int | None = None) -> Target:
     """A chip whose cores hold so much; a core has fewer arrays than the convolution shares."""
     target = load_target("isaac")
     core = target.core.model_copy(update={"local_memory_kib": kib})
-    return target.model_copy(update={"core": core})
+    chip = target.chip
+    if cores is not None:
+        chip = chip.model_copy(update={"mesh_rows": 1, "mesh_cols": cores})
+    return target.model_copy(update={"core": core, "chip": chip})
 
 
 def tiled(graph: Graph, target: Target, mode: ScheduleMode) -> TiledGraph:
@@ -123,11 +126,30 @@ def test_what_waits_in_global_memory_is_reduced_run_by_run(name: str) -> None:
     np.testing.assert_array_equal(Machine(program).run(inputs)["y"], expected)
 
 
-def test_sums_are_added_in_one_place() -> None:
-    graph, target = network(REDUCTIONS["global mean"]), with_memory(64)
+def test_sums_of_a_core_are_added_in_one_place() -> None:
+    graph, target = network(REDUCTIONS["global mean"]), with_memory(64, cores=1)
     made = schedule(tiled(graph, target, ScheduleMode.LATENCY), ScheduleMode.LATENCY)
     sums = [task for task in made.tasks if isinstance(task.node.op, AddSums)]
     parts = [task for task in made.tasks if isinstance(task.node.op, PartialSum)]
     assert len(parts) >= ROWS
     assert len(sums) == len(parts) - 1
     assert len({made.buffer(task.node.result.name, task.core).address for task in sums}) == 1
+
+
+@pytest.mark.parametrize("cores", [2, 3, 4])
+def test_of_several_cores_each_adds_up_a_range(cores: int) -> None:
+    """Two add up all on one of them, more take as many channels each as there are cores."""
+    graph, target = network(REDUCTIONS["global mean"]), with_memory(64, cores)
+    cut = stream_rows(tiled(graph, target, ScheduleMode.LATENCY))
+    sums = [node.result for node in cut.graph.nodes if isinstance(node.op, AddSums)]
+    parts = [node.result for node in cut.graph.nodes if isinstance(node.op, PartialSum)]
+    assert len({cut.cores[part.name] for part in parts}) == cores
+    ranges = [one for one in sums if one.type.shape[1] < CHANNELS]
+    wide = -(-CHANNELS // cores)
+    assert len(sums) - len(ranges) == len(parts) - (1 if cores == 2 else cores)
+    assert len(ranges) == (0 if cores == 2 else cores * (cores - 1))
+    assert {one.type.shape[1] for one in ranges} <= {wide, CHANNELS - (cores - 1) * wide}
+    inputs = real_inputs(graph, [random_codes(np.random.default_rng(6), (BATCH, 8, *KERNEL))])
+    program = emit(schedule(tiled(graph, target, ScheduleMode.LATENCY), ScheduleMode.LATENCY))
+    validate(program)
+    np.testing.assert_array_equal(Machine(program).run(inputs)["y"], evaluate(graph, inputs)["y"])
