@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from math import inf
+from typing import NamedTuple
 
 import numpy as np
 
@@ -111,6 +112,14 @@ def _shares(demands: Demands, options: Sequence[_Options], picked: Ints) -> Mapp
     return found
 
 
+class _Slower(NamedTuple):
+    """A slower choice of a product, and what it gives back."""
+
+    number: int
+    choice: int
+    back: float
+
+
 class _Search:
     """The choice of each product, while a chip is dealt out."""
 
@@ -178,8 +187,8 @@ class _Search:
         self.picked, self.time = tries[best], float(times[best])
         return True
 
-    def _slower(self) -> list[tuple[int, int, float]]:
-        """Slower choices: product, choice, what that gives back; first what costs least for it."""
+    def _slower(self) -> list[_Slower]:
+        """Slower choices, first what costs least time for what it gives back."""
         found = [
             (number, int(now) - stride)
             for number, now in enumerate(self.picked)
@@ -188,27 +197,32 @@ class _Search:
         ]
         if not found:
             return []
-        numbers, choices = np.array(found).T
-        tries = np.repeat(self.picked[None], len(found), axis=0)
-        tries[np.arange(len(found)), numbers] = choices
         back = np.array([self._cost(n, self.picked[n]) - self._cost(n, c) for n, c in found])
-        lost = (self._pipeline.times(tries) - self.time) / back
-        return [(*found[place], float(back[place])) for place in np.argsort(lost, kind="stable")]
+        lost = (self._pipeline.times(self._changed(found)) - self.time) / back
+        order = np.argsort(lost, kind="stable")
+        return [_Slower(found[one][0], found[one][1], float(back[one])) for one in order]
 
-    def _paid(self, number: int, choice: int, slower: list[tuple[int, int, float]]) -> Ints | None:
+    def _paid(self, number: int, choice: int, slower: Sequence[_Slower]) -> Ints | None:
         """The choices with a faster one, paid for by slower ones of others; None if they cannot."""
         picked, changed = self.picked.copy(), {number}
         picked[number] = choice
         due = self._cost(number, choice) - self._cost(number, self.picked[number])
         due -= self._left(self.picked)
-        for other, now, back in slower:
+        for one in slower:
             if due <= 0:
                 break
-            if other not in changed:
-                changed.add(other)
-                picked[other] = now
-                due -= back
+            if one.number not in changed:
+                changed.add(one.number)
+                picked[one.number] = one.choice
+                due -= one.back
         return picked if due <= 0 else None
+
+    def _changed(self, changes: Sequence[tuple[int, int]]) -> Ints:
+        """The choices with one of these changes each: a product and its choice."""
+        picked = np.repeat(self.picked[None], len(changes), axis=0)
+        numbers, choices = np.array(changes).T
+        picked[np.arange(len(changes)), numbers] = choices
+        return picked
 
     def _cost(self, number: int, choice: int) -> float:
         return float(self._options[number].costs[choice])
@@ -239,9 +253,7 @@ class _Search:
                     costs.append(cost)
         if not tries:
             return False
-        picked = np.repeat(self.picked[None], len(tries), axis=0)
-        numbers, choices = np.array(tries).T
-        picked[np.arange(len(tries)), numbers] = choices
+        picked = self._changed(tries)
         times = self._pipeline.times(picked)
         saved = (self.time - times) / np.array(costs)
         best = int(saved.argmax())
