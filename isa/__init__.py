@@ -23,6 +23,7 @@ from .matrix import Adc, Matrix, Slice, Tile
 from .planes import Planes, gather_planes
 from .program import ISA_VERSION, Binding, HostPartition, Origin, Program
 from .scale import decode_scale, encode_fixed, encode_scale, encode_scales, fixed_shift
+from .stream import StreamState, Walk
 from .target import (
     Encoding,
     Network,
@@ -32,7 +33,7 @@ from .target import (
     load_target,
 )
 from .validator import validate
-from .walk import Exchange, Operation, OutputStage, StreamState, interleave, walk
+from .walk import Exchange, Operation, OutputStage, interleave, walk
 
 __all__ = [
     "BY_MNEMONIC",
@@ -68,6 +69,7 @@ __all__ = [
     "TargetError",
     "Tile",
     "ValidationError",
+    "Walk",
     "accumulator_bound",
     "assemble",
     "builtin_targets",

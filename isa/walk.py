@@ -10,9 +10,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
 from heapq import heappop, heappush
-from math import prod
 from operator import itemgetter
 from typing import Any
 
@@ -21,7 +19,6 @@ from .fields import ElementType, Role, Rounding, Space
 from .instruction import TABLE, Instruction
 from .instructions import (
     LOOP_DEPTH,
-    STREAM_AXES,
     Barrier,
     Dim,
     Halt,
@@ -36,6 +33,7 @@ from .instructions import (
     Stream,
 )
 from .program import Program
+from .stream import StreamState
 
 # Of each instruction the fields that name registers of streams.
 _STREAM_FIELDS = {
@@ -48,69 +46,6 @@ _OFFSETS = {
     for kind in TABLE.values()
 }
 _CONTROL = frozenset({Nop, Loop, Halt, Lag})
-
-
-@dataclass(frozen=True, init=False)
-class StreamState:
-    """A stream register's content: where `prod(counts)` elements lie, axis 0 slowest."""
-
-    space: Space
-    element: ElementType
-    base: int
-    counts: tuple[int, ...]
-    strides: tuple[int, ...]
-
-    def __init__(
-        self,
-        space: Space,
-        element: ElementType,
-        base: int,
-        counts: tuple[int, ...] = (1,) * STREAM_AXES,
-        strides: tuple[int, ...] = (0,) * STREAM_AXES,
-    ) -> None:
-        # Very many are made, in a third of the time that a frozen class takes of itself.
-        fields = self.__dict__
-        fields["space"] = space
-        fields["element"] = element
-        fields["base"] = base
-        fields["counts"] = counts
-        fields["strides"] = strides
-
-    @cached_property
-    def count(self) -> int:
-        """Number of elements."""
-        return prod(self.counts)
-
-    def moved(self, delta: int) -> StreamState:
-        """The same walk from `delta` bytes further on."""
-        # What is known goes along: half of all instructions of long programs come here.
-        low, high = self.extent
-        made = object.__new__(StreamState)
-        known = made.__dict__
-        known.update(self.__dict__)
-        known["base"] += delta
-        known["extent"] = (low + delta, high + delta)
-        return made
-
-    @cached_property
-    def extent(self) -> tuple[int, int]:
-        """First byte and byte behind the last that the stream can touch."""
-        low, high = _reach(self.element, self.counts, self.strides)
-        return self.base + low, self.base + high
-
-
-@lru_cache(1 << 16)
-def _reach(
-    element: ElementType, counts: tuple[int, ...], strides: tuple[int, ...]
-) -> tuple[int, int]:
-    """The extent of a stream from byte 0; streams walk in few ways."""
-    low = high = 0
-    for count, stride in zip(counts, strides, strict=True):
-        if stride < 0:
-            low += (count - 1) * stride
-        else:
-            high += (count - 1) * stride
-    return low, high + element.size
 
 
 @dataclass(frozen=True)
@@ -363,9 +298,7 @@ def _set_axis(registers: dict[int, StreamState], instruction: Dim) -> None:
     state, axis = registers[instruction.stream], instruction.axis
     counts, strides = list(state.counts), list(state.strides)
     counts[axis], strides[axis] = instruction.count, instruction.stride
-    registers[instruction.stream] = StreamState(
-        state.space, state.element, state.base, tuple(counts), tuple(strides)
-    )
+    registers[instruction.stream] = state.along(tuple(counts), tuple(strides))
 
 
 def _move(registers: dict[int, StreamState], instruction: Step) -> None:

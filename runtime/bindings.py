@@ -9,7 +9,7 @@ import numpy as np
 
 from imcc.isa.fields import HostType, Space
 from imcc.isa.program import Binding, Program
-from imcc.isa.walk import StreamState
+from imcc.isa.stream import StreamState
 
 from .errors import MachineError
 from .memory import DTYPES, GLOBAL, Elements, Place

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from imcc.isa.instructions import Requant
 from imcc.isa.program import Program
-from imcc.isa.walk import Exchange, Operation, StreamState
+from imcc.isa.stream import StreamState
+from imcc.isa.walk import Exchange, Operation
 
 from .checks import explained, parts
 from .constants import KnownBytes

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from imcc.isa.walk import StreamState
+from imcc.isa.stream import StreamState
 
 from .memory import Elements, Place
 from .products import FLOAT32_LIMIT

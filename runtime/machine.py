@@ -19,7 +19,8 @@ from threadpoolctl import ThreadpoolController
 
 from imcc.isa import validate as validate_program
 from imcc.isa.program import Program
-from imcc.isa.walk import Exchange, Operation, StreamState, interleave
+from imcc.isa.stream import StreamState
+from imcc.isa.walk import Exchange, Operation, interleave
 
 from .bindings import check_inputs, codes_of, place_of, values_of
 from .checks import WrittenBytes, check_operations, explained, parts

@@ -8,7 +8,7 @@ count 1 left out; nothing is copied. Constants exist once: their views repeat al
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from imcc.isa.fields import ElementType, Space
 from imcc.isa.program import Program
-from imcc.isa.walk import StreamState
+from imcc.isa.stream import StreamState
 
 from .errors import MachineError
 
@@ -153,7 +153,7 @@ def byte_view(memory: NDArray[Any], stream: StreamState) -> NDArray[Any]:
 def touched_bytes(memory: NDArray[Any], stream: StreamState) -> NDArray[Any]:
     """Return the bytes of a stream as `byte_view` does, axes that repeat elements left out."""
     counts = tuple(c if s else 1 for c, s in zip(stream.counts, stream.strides, strict=True))
-    return byte_view(memory, replace(stream, counts=counts))
+    return byte_view(memory, stream.along(counts, stream.strides))
 
 
 def inner_split(stream: StreamState, inner: int) -> tuple[int, int]:

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from imcc.isa import TABLE, ElementType, Instruction, OutputStage, Role, Space, StreamState
+from imcc.isa import TABLE, Instruction, OutputStage, Role, StreamState, Walk
 from imcc.isa.fields import Kind
 from imcc.isa.instructions import STREAM_REGISTERS, Dim, Halt, Loop, Setq, Step, Stream
 
 from .global_memory import LINK_BASE
 
-Shape = tuple[Space, bool, ElementType, tuple[int, ...], tuple[int, ...]]
-"""Space, whether the address is yet to be linked, element, counts, strides."""
+Shape = tuple[Walk, bool]
+"""How it walks, and whether the address is yet to be linked."""
 
 
 @dataclass(slots=True, eq=False)
@@ -196,8 +196,8 @@ class CoreCode:
 
 def shape_of(state: StreamState) -> Shape:
     """What registers have in common that can be moved to each other's streams."""
-    linked = state.base >= LINK_BASE
-    return state.space, linked, state.element, state.counts, state.strides
+    walk, base = state
+    return walk, base >= LINK_BASE
 
 
 @lru_cache(1 << 16)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-from imcc.isa import ElementType, Space, StreamState
+from imcc.isa import ElementType, Space, StreamState, Walk
 from imcc.isa.instructions import STREAM_AXES
 
 Axis = tuple[int, int]  # count, stride in bytes
@@ -66,8 +66,8 @@ class View(NamedTuple):
 
     def stream(self, order: Iterable[int]) -> StreamState:
         """The stream over all elements, in this order of axes."""
-        counts, strides = _walk_of(self.shape, self.strides, tuple(order))
-        return StreamState(self.space, self.element, self.base, counts, strides)
+        walk = _walk_of(self.space, self.element, self.shape, self.strides, tuple(order))
+        return StreamState.begun(walk, self.base)
 
 
 def walkable(order: Sequence[int], *views: View) -> Iterator[tuple[View, ...]]:
@@ -131,28 +131,32 @@ def stream(
     inner: Iterable[Axis] = (),
 ) -> StreamState:
     """A stream over `outer` then `inner` axes; the inner ones are kept apart and come last."""
-    return StreamState(space, element, base, *_walk(tuple(outer), tuple(inner)))
+    return StreamState.begun(_walk(space, element, tuple(outer), tuple(inner)), base)
 
 
 @lru_cache(1 << 16)
 def _walk(
-    outer: tuple[Axis, ...], inner: tuple[Axis, ...]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Counts and strides of a stream; the parts of tensors are walked in few ways."""
+    space: Space, element: ElementType, outer: tuple[Axis, ...], inner: tuple[Axis, ...]
+) -> Walk:
+    """The walk of a stream; the parts of tensors are walked in few ways."""
     axes = compact(outer) + compact(inner)
     if len(axes) > STREAM_AXES:
         raise ValueError(f"a walk over {len(axes)} axes does not fit a stream of {STREAM_AXES}")
     free = STREAM_AXES - len(axes)
     counts = (1,) * free + tuple(count for count, _ in axes)
-    return counts, (0,) * free + tuple(stride for _, stride in axes)
+    return Walk.of(space, element, counts, (0,) * free + tuple(stride for _, stride in axes))
 
 
 @lru_cache(1 << 16)
 def _walk_of(
-    shape: tuple[int, ...], strides: tuple[int, ...], order: tuple[int, ...]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Counts and strides of a stream over a view, in an order of its axes."""
-    return _walk(tuple((shape[axis], strides[axis]) for axis in order), ())
+    space: Space,
+    element: ElementType,
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    order: tuple[int, ...],
+) -> Walk:
+    """The walk of a stream over a view, in an order of its axes."""
+    return _walk(space, element, tuple((shape[axis], strides[axis]) for axis in order), ())
 
 
 def alike(a: View, b: View, inner: int) -> tuple[StreamState, StreamState, int]:

@@ -36,9 +36,10 @@ from ..instructions import (
     Write,
 )
 from ..program import Program
+from ..stream import StreamState
 from ..table import InstructionTable
 from ..target import Network, Target
-from ..walk import Exchange, Operation, StreamState
+from ..walk import Exchange, Operation
 from .product import ProductCost, product_cost
 from .work import Work, whole_cycles
 

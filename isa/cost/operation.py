@@ -72,7 +72,7 @@ class OperationCosts:
     def cost(self, operation: Operation) -> OperationCost:
         """What an operation takes."""
         kind = type(operation.instruction)
-        walks = [(s.space, s.element, s.counts, s.strides) for s in operation.streams.values()]
+        walks = [stream.walk for stream in operation.streams.values()]
         key = (kind, _COUNTED[kind](operation), *walks)
         known = self._known.get(key)
         if known is None:

@@ -15,7 +15,8 @@ from ..instructions import Mvm, Write
 from ..matrix import Matrix, Tile
 from ..planes import gather_planes, part_of
 from ..program import Program
-from ..walk import Operation, StreamState
+from ..stream import StreamState
+from ..walk import Operation
 from .levels import Box, Content, Written, held_levels
 
 

@@ -9,7 +9,8 @@ from math import isfinite
 from ..fields import Space
 from ..instructions import STREAM_AXES, Host
 from ..program import Binding, HostPartition, Program
-from ..walk import Operation, StreamState
+from ..stream import StreamState
+from ..walk import Operation
 
 MAX_PARTITIONS = 1 << 16
 

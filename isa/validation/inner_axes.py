@@ -8,7 +8,8 @@ from math import prod
 from ..fields import ElementType
 from ..instructions import Dot, Gather, Max, Norm, Sum
 from ..program import Program
-from ..walk import Operation, StreamState
+from ..stream import StreamState
+from ..walk import Operation
 from .ranges import RANGES
 
 _INT32_LIMIT = 1 << 31

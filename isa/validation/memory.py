@@ -17,7 +17,8 @@ from ..fields import Role, Space
 from ..instruction import Instruction
 from ..instructions import Copy, Dot, Mvm
 from ..program import Binding, Program
-from ..walk import Operation, StreamState
+from ..stream import StreamState, Walk
+from ..walk import Operation
 from .operands import RULES
 
 Bitmap = NDArray[np.bool_]
@@ -53,19 +54,17 @@ class Footprint(NamedTuple):
 
 def footprint(stream: StreamState) -> Footprint:
     """Return the set of bytes that a stream touches."""
-    run, axes = _runs(stream.element.size, stream.counts, stream.strides)
-    return Footprint(stream.extent[0], run, axes)
+    walk, base = stream
+    return Footprint(base + walk.low, *_runs(walk))
 
 
 @lru_cache(1 << 16)
-def _runs(
-    size: int, counts: tuple[int, ...], strides: tuple[int, ...]
-) -> tuple[int, tuple[tuple[int, int], ...]]:
+def _runs(walk: Walk) -> tuple[int, tuple[tuple[int, int], ...]]:
     """The bytes of a run, and the axes along which it is repeated."""
-    run = size
+    run = walk.element.size
     steps = sorted(
         (abs(stride), count)
-        for count, stride in zip(counts, strides, strict=True)
+        for count, stride in zip(walk.counts, walk.strides, strict=True)
         if count > 1 and stride
     )
     axes: list[tuple[int, int]] = []
@@ -238,13 +237,13 @@ class Memories:
 
 def _is_aligned(stream: StreamState) -> bool:
     unit = stream.element.size
-    return not stream.base % unit and _has_aligned_steps(unit, stream.counts, stream.strides)
+    return not stream.base % unit and _has_aligned_steps(stream.walk)
 
 
 @lru_cache(1 << 16)
-def _has_aligned_steps(unit: int, counts: tuple[int, ...], strides: tuple[int, ...]) -> bool:
-    steps = zip(counts, strides, strict=True)
-    return not any(stride % unit for count, stride in steps if count > 1)
+def _has_aligned_steps(walk: Walk) -> bool:
+    steps = zip(walk.counts, walk.strides, strict=True)
+    return not any(stride % walk.element.size for count, stride in steps if count > 1)
 
 
 def _length(instruction: Instruction, name: str, stream: StreamState) -> Iterator[str]:

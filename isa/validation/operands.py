@@ -33,7 +33,8 @@ from ..instructions import (
     Write,
 )
 from ..program import Program
-from ..walk import Operation, StreamState
+from ..stream import StreamState
+from ..walk import Operation
 from .inner_axes import (
     check_dot,
     check_gather,

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from ..fields import Space
 from ..program import Program
-from ..walk import Exchange, Operation, StreamState
+from ..stream import StreamState
+from ..walk import Exchange, Operation
 from .memory import footprint
 
 

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..fields import Space
-from ..walk import Operation, StreamState
+from ..stream import StreamState
+from ..walk import Operation
 from .memory import footprint, read_streams
 
 Round = Sequence[tuple[int, Operation]]

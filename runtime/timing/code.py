@@ -28,7 +28,8 @@ from imcc.isa.instructions import (
 )
 from imcc.isa.program import greatest_lag
 from imcc.isa.setup import setup_end
-from imcc.isa.walk import Operation, StreamState, program_counters, with_offsets
+from imcc.isa.stream import StreamState
+from imcc.isa.walk import Operation, program_counters, with_offsets
 
 from .static import Shape, StaticOperation
 

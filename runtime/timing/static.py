@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from imcc.isa.cost import NOBODY, OperationCosts, Unit, Work
 from imcc.isa.fields import Role
 from imcc.isa.instruction import Instruction
 from imcc.isa.program import Program
-from imcc.isa.walk import Operation, StreamState
+from imcc.isa.stream import StreamState
+from imcc.isa.walk import Operation
 
 Span = tuple[int, int, int]
 """An operand by number, and the first and the last byte + 1 of it behind its base."""
@@ -32,7 +33,7 @@ class Shape:
             axis, count, stride = key
             counts, strides = list(self.state.counts), list(self.state.strides)
             counts[axis], strides[axis] = count, stride
-            found = Shape(replace(self.state, counts=tuple(counts), strides=tuple(strides)))
+            found = Shape(self.state.along(tuple(counts), tuple(strides)))
             self._others[key] = found
         return found
 

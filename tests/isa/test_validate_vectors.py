@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from support.small_program import LocalInput, small_program, stream_of, words
@@ -182,4 +181,4 @@ def test_a_computed_table_in_global_memory_must_be_stored_in_order() -> None:
     inside = stream_of(U8, binding.address, (6, 8), space=Space.GLOBAL)
     validate(gather({2: inside}))
     with pytest.raises(ValidationError, match="that nothing has written"):
-        validate(gather({2: replace(inside, base=binding.address + binding.size - 8)}))
+        validate(gather({2: inside.moved(binding.size - 8)}))
