@@ -14,6 +14,19 @@ from imcc.isa.instructions import STREAM_REGISTERS, Dim, Halt, Loop, Setq, Step,
 
 from .global_memory import LINK_BASE
 
+# Of each instruction, for all operands in text, whether they are streams and the kinds of their
+# offsets.
+_OPERANDS = {
+    kind: tuple(
+        (
+            f.kind.role is not Role.NONE,
+            kind.offsets[f.name].kind if f.name in kind.offsets else None,
+        )
+        for f in kind.written
+    )
+    for kind in TABLE.values()
+}
+
 Shape = tuple[Walk, bool]
 """How it walks, and whether the address is yet to be linked."""
 
@@ -78,27 +91,22 @@ class CoreCode:
         """
         states, rest = iter(streams), iter(others)
         fields, offsets = [], []
-        for field_ in kind.written:
-            if field_.kind.role is Role.NONE:
+        for is_stream, limits in _OPERANDS[kind]:
+            if not is_stream:
                 fields.append(next(rest))
-            elif field_.name in kind.offsets:
-                register, offset = self._near(next(states), kind.offsets[field_.name].kind)
+            elif limits is None:
+                fields.append(self.stream(next(states)))
+            else:
+                register, offset = self._near(next(states), limits)
                 fields.append(register)
                 offsets.append(offset)
-            else:
-                fields.append(self.stream(next(states)))
         self.emit(made(kind.opcode, *fields, *offsets))
 
     def stream(self, state: StreamState) -> int:
         """A register that holds `state`; one is moved or set if none does."""
         walk = self._walk(state)
         register = walk.by_base.get(state.base)
-        if register is None:
-            register = self._moved(state, walk)
-            if register is None:
-                register = self._to_set()
-                self._set(register, state, walk)
-        return self._use(register)
+        return self._use(self._made(state, walk) if register is None else register)
 
     def stage(self, stage: OutputStage) -> None:
         """Set the output stage, unless it is set so already."""
@@ -133,11 +141,22 @@ class CoreCode:
 
     def _near(self, state: StreamState, offset: Kind) -> tuple[int, int]:
         """A register that walks as `state` does, and how many bytes before that it begins."""
-        walk = self._walk(state)
-        base = min(walk.by_base, key=lambda base: abs(state.base - base), default=state.base)
-        if base not in walk.by_base or not offset.low <= state.base - base <= offset.high:
-            return self.stream(state), 0
-        return self._use(walk.by_base[base]), state.base - base
+        walk, wanted = self._walk(state), state.base
+        register = walk.by_base.get(wanted)
+        if register is not None:
+            return self._use(register), 0
+        base = min(walk.by_base, key=lambda base: abs(wanted - base), default=None)
+        if base is None or not offset.low <= wanted - base <= offset.high:
+            return self._use(self._made(state, walk)), 0
+        return self._use(walk.by_base[base]), wanted - base
+
+    def _made(self, state: StreamState, walk: _Walk) -> int:
+        """A register that is moved or set to a stream that none holds."""
+        register = self._moved(state, walk)
+        if register is None:
+            register = self._to_set()
+            self._set(register, state, walk)
+        return register
 
     def _use(self, register: int) -> int:
         """Note that a register is needed, by what has begun and perhaps soon again."""
@@ -147,8 +166,11 @@ class CoreCode:
 
     def _moved(self, state: StreamState, walk: _Walk) -> int | None:
         """A register that walks as `state` does from another base, moved there."""
-        free = [one for one in walk.registers if not self._is_needed(one)]
-        register = self._to_move(free, state)
+        if not walk.registers:
+            return None
+        named, begun = self._named, self._begun
+        free = [one for one in walk.registers if named[one] != begun]
+        register = self._to_move(free, state) if free else None
         if register is None:
             return None
         held = self._held[register]
@@ -165,8 +187,8 @@ class CoreCode:
         return next(iter(self._held))
 
     def _to_move(self, free: Sequence[int], _: StreamState) -> int | None:
-        """Which of the registers of a walk is to be moved, if any."""
-        return min(free, default=None)
+        """Which of some registers of a walk is to be moved, if any."""
+        return min(free)
 
     def _is_needed(self, register: int) -> bool:
         """Whether what has begun uses a register."""

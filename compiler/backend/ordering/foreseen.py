@@ -7,9 +7,8 @@ than setting takes instructions.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from imcc.isa import Operation, StreamState
 
@@ -21,34 +20,42 @@ _NEVER = 1 << 60
 class ForeseenCode(CoreCode):
     """Code that is to have these operations, each of them begun in this order."""
 
-    def __init__(self, operations: Iterable[Operation]) -> None:
+    def __init__(self, operations: Sequence[Operation]) -> None:
         super().__init__()
+        # The operations that need a walk or just a stream, the next one last.
         self._walked: dict[Shape, list[int]] = defaultdict(list)
-        self._streamed: dict[tuple[Shape, int], list[int]] = defaultdict(list)
-        for number, operation in enumerate(operations, 1):
+        self._streamed: dict[StreamState, list[int]] = defaultdict(list)
+        for number in range(len(operations), 0, -1):
+            operation = operations[number - 1]
             offsets = type(operation.instruction).offsets
             for name, state in operation.streams.items():
-                shape = shape_of(state)
-                self._walked[shape].append(number)
+                self._walked[shape_of(state)].append(number)
                 if name not in offsets:
-                    self._streamed[shape, state.base].append(number)
+                    self._streamed[state].append(number)
 
     def _to_set(self) -> int:
-        return max(self._held, key=self._missed)
+        latest, found = -1, -1
+        for register in self._held:
+            missed = self._missed(register)
+            if missed == _NEVER:
+                return register
+            if missed > latest:
+                latest, found = missed, register
+        return found
 
     def _to_move(self, free: Sequence[int], state: StreamState) -> int | None:
-        register = max(free, key=self._exactly_missed, default=None)
-        return None if register is None or self._may_stay(register, state) else register
+        register = free[0] if len(free) == 1 else max(free, key=self._exactly_missed)
+        return None if self._may_stay(register, state) else register
 
     def _may_stay(self, register: int, state: StreamState) -> bool:
         """Whether it pays to set another register to a stream instead of moving this one there."""
         uses = self._uses(register)
-        left = len(uses) - bisect_right(uses, self._begun)
-        cost = sum(count != 1 for count in state.counts)
+        needed, left = self._next(uses), len(uses)
+        cost = len(state.counts) - state.counts.count(1)
         if left <= cost:
             return False
         again = self._missed(self._to_set())
-        return again > self._next(uses) and left > cost + (again < _NEVER)
+        return again > needed and left > cost + (again < _NEVER)
 
     def _missed(self, register: int) -> int:
         """The first operation to need what is lost with a register: its stream, or a whole walk."""
@@ -65,12 +72,14 @@ class ForeseenCode(CoreCode):
         """The first operation to need just the stream of a register."""
         return self._next(self._uses(register))
 
-    def _uses(self, register: int) -> Sequence[int]:
-        """All operations that need the very stream of a register."""
+    def _uses(self, register: int) -> list[int]:
+        """The operations that need the very stream of a register."""
         state = self._held[register]
-        return () if state is None else self._streamed.get((shape_of(state), state.base), ())
+        return [] if state is None else self._streamed.get(state, [])
 
-    def _next(self, uses: Sequence[int]) -> int:
-        """The first of some operations that has not begun."""
-        index = bisect_right(uses, self._begun)
-        return uses[index] if index < len(uses) else _NEVER
+    def _next(self, uses: list[int]) -> int:
+        """The first of some operations that has not begun; it forgets those that have."""
+        begun = self._begun
+        while uses and uses[-1] <= begun:
+            uses.pop()
+        return uses[-1] if uses else _NEVER

@@ -103,8 +103,8 @@ def _written(
         if turn.lag != lag:
             writer.mark(Lag(turn.lag))
             lag = turn.lag
-        operation = items.items[turn.index].operation
-        pcs.append(None if operation is None else writer.add(operation))
+        is_look = items.items[turn.index].operation is None
+        pcs.append(None if is_look else writer.add())
     before = writer.last_of_setup
     for place in sorted(range(len(turns)), key=lambda place: turns[place].lag):
         pc = pcs[place]

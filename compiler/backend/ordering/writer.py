@@ -20,6 +20,8 @@ _OTHERS = {
     kind: tuple(f.name for f in kind.layout if f.kind.role is Role.NONE) for kind in TABLE.values()
 }
 
+_STAGED = frozenset(kind for kind, rule in RULES.items() if rule.stage)
+
 
 @dataclass
 class Writer:
@@ -34,6 +36,7 @@ class Writer:
     order: Sequence[int]
     moved: Callable[[Operation], Operation] = lambda operation: operation
     looks: dict[int, int] = field(default_factory=dict)
+    _ahead: Iterator[Operation] = field(init=False)
     _code: CoreCode = field(init=False)
     _marks: list[tuple[int, int, tuple[str, ...]]] = field(default_factory=list)
     _setup: int = 0
@@ -42,23 +45,23 @@ class Writer:
         """Look ahead at all that is to be written."""
         items = (self.found.items[index].operation for index in self.order)
         operations = (*self.found.setup, *(one for one in items if one is not None))
-        self._code = ForeseenCode(map(self.moved, operations))
+        moved = tuple(map(self.moved, operations))
+        self._ahead, self._code = iter(moved), ForeseenCode(moved)
 
     def write(self) -> Writer:
         """Write everything."""
         self.write_setup()
         for index in self.order:
-            operation = self.found.items[index].operation
-            if operation is None:
+            if self.found.items[index].operation is None:
                 self.looks[index] = self._code.last_operation
             else:
-                self.add(operation)
+                self.add()
         return self
 
     def write_setup(self) -> None:
         """Write what comes before the items."""
-        for operation in self.found.setup:
-            self.add(operation)
+        for _ in self.found.setup:
+            self.add()
 
     def finish(self) -> tuple[Instruction, ...]:
         """The code."""
@@ -86,17 +89,15 @@ class Writer:
         """The last instruction before the first `lag`, or that."""
         return max(0, self._setup - 1)
 
-    def add(self, operation: Operation) -> int:
+    def add(self) -> int:
         """Append the next operation and what sets its registers; returns its index."""
-        code = self._code
-        operation = self.moved(operation)
+        code, operation = self._code, next(self._ahead)
         start = code.position
         code.begin()
         instruction = operation.instruction
-        rule = RULES.get(type(instruction))  # none for what has no operands
-        if operation.stage is not None and rule is not None and rule.stage:
-            code.stage(operation.stage)
         kind = type(instruction)
+        if operation.stage is not None and kind in _STAGED:
+            code.stage(operation.stage)
         others = [getattr(instruction, name) for name in _OTHERS[kind]]
         code.operate(kind, operation.streams.values(), *others)
         self._marks.append((start, code.position, self.nodes.get(operation.pc, ())))
