@@ -35,9 +35,13 @@ from .instructions import (
 from .program import Program
 from .stream import StreamState
 
-# Of each instruction the fields that name registers of streams.
+# Of each instruction the fields that name registers of streams, with those of their offsets.
 _STREAM_FIELDS = {
-    kind: tuple(f.name for f in kind.layout if f.kind.role in (Role.READ, Role.WRITE))
+    kind: tuple(
+        (f.name, kind.offsets[f.name].name if f.name in kind.offsets else None)
+        for f in kind.layout
+        if f.kind.role in (Role.READ, Role.WRITE)
+    )
     for kind in TABLE.values()
 }
 # Of each instruction the streams that it can move, with the fields that say how far.
@@ -120,7 +124,11 @@ def walk_round(core: int, code: tuple[Instruction, ...]) -> Iterator[tuple[int, 
             if kind in _SET_UP:
                 _SET_UP[kind](registers, instruction)
                 continue
-            held = {name: registers[getattr(instruction, name)] for name in _STREAM_FIELDS[kind]}
+            streams = {}
+            for name, offset in _STREAM_FIELDS[kind]:
+                held = registers[getattr(instruction, name)]
+                delta = getattr(instruction, offset) if offset else 0
+                streams[name] = held.moved(delta) if delta else held
         except KeyError as error:
             raise ValidationError(
                 f"core {core} at {pc}: stream s{error.args[0]} is used before it is set"
@@ -129,7 +137,7 @@ def walk_round(core: int, code: tuple[Instruction, ...]) -> Iterator[tuple[int, 
             low, high, rounding = instruction.low, instruction.high, Rounding(instruction.rounding)
             stage = OutputStage(instruction.zero_point, low, high, rounding)
         elif kind not in _CONTROL:
-            yield lag, Operation(core, pc, instruction, with_offsets(instruction, held), stage)
+            yield lag, Operation(core, pc, instruction, streams, stage)
         elif isinstance(instruction, Lag):
             lag = instruction.rounds
         elif kind is Halt:

@@ -121,9 +121,10 @@ def is_constant(program: Program, stream: StreamState) -> bool:
 
 
 def _fits(program: Program, operand: Operand, stream: StreamState) -> bool:
+    walk = stream.walk
     return (
-        stream.element in operand.elements
-        and (not operand.count or stream.count == operand.count)
+        walk.element in operand.elements
+        and (not operand.count or walk.count == operand.count)
         and _lies_in(program, operand.where, stream)
     )
 
@@ -141,7 +142,7 @@ def _operand(program: Program, name: str, operand: Operand, stream: StreamState)
 
 
 def _lies_in(program: Program, where: Where, stream: StreamState) -> bool:
-    if stream.space is Space.LOCAL:
+    if stream.walk.space is Space.LOCAL:
         return where.local
     return where.others or (where.constants and is_constant(program, stream))
 

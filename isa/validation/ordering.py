@@ -52,7 +52,7 @@ class GlobalOrder:
         problems: list[str] = []
         first = self._first
         for name, stream in operation.streams.items():
-            if stream.base >= first and stream.space is Space.GLOBAL:
+            if stream.base >= first and stream.walk.space is Space.GLOBAL:
                 problems += self._access(self._index[operation.core], stream, name == "dst")
         return problems
 
