@@ -86,6 +86,10 @@ class StreamState(_Begun):
         """The stream of a walk that begins at `base`."""
         return tuple.__new__(cls, (walk, base))
 
+    def __getnewargs__(self) -> tuple[Space, ElementType, int, tuple[int, ...], tuple[int, ...]]:
+        """What copies and pickles are made with, so that equal walks stay one object."""
+        return self.space, self.element, self.base, self.counts, self.strides
+
     @property
     def space(self) -> Space:
         """The memory that it walks through."""
