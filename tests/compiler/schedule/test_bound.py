@@ -135,3 +135,15 @@ def test_commands_put_times_beside_bounds(tmp_path: Path) -> None:
     assert ratio in imcc("profile", program).stdout
     table = imcc(*command, "--target", "isaac").stdout
     assert f"latency bound   {latency['bound_us']:.4g} us (replication" in table
+
+
+def test_notes_from_before_there_was_dependence() -> None:
+    terms = '{"issue":2,"memory":3,"network":1,"replication":5}'
+    note = f'{{"interval":{terms},"latency":{terms}}}'
+    found = read_bounds(replace(hand_program(), notes=(("bounds", note),)))
+    assert found is not None
+    assert (found.latency.dependence, found.latency.value, found.latency.term) == (
+        0.0,
+        5.0,
+        "replication",
+    )
