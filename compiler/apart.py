@@ -117,7 +117,7 @@ def _single(quantized: Graph, target: Target, facts: Facts, grain: Grain) -> Apa
     placed = map_apart(quantized, target, options, ScheduleMode.LATENCY, grain)
     if placed is None:
         return None
-    tiled, streamed = on_mesh(placed)
+    tiled, streamed = on_mesh(placed, hands_on=True)
     if _FOR_AN_OPERAND * _operands(streamed) > facts.options.most_instructions:
         return None
     plan, unshared = _unshared(tiled, streamed, facts)

@@ -98,12 +98,12 @@ def schedule_apart(tiled: TiledGraph, streamed: Streamed) -> tuple[Schedule, Pla
     return made, working.places
 
 
-def on_mesh(tiled: TiledGraph) -> tuple[TiledGraph, Streamed]:
+def on_mesh(tiled: TiledGraph, *, hands_on: bool = False) -> tuple[TiledGraph, Streamed]:
     """A mapping for rows that stream, its cores at places that keep the way of data short.
 
-    Returned with the graph cut in rows.
+    Returned with the graph cut in rows. For `hands_on` see `Streamed`.
     """
-    streamed = stream_rows(tiled)
+    streamed = stream_rows(tiled, hands_on=hands_on)
     return arranged(tiled, streamed, _exchanged(tiled, _plan_of(streamed)))
 
 

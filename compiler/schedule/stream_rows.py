@@ -20,8 +20,6 @@ from fractions import Fraction
 from itertools import product
 from math import ceil, prod
 
-from imcc.isa.target import Network
-
 from ..ir.graph import Node, Value
 from ..ir.op import Op
 from ..ir.ops.partial_sums import AddSums
@@ -51,6 +49,7 @@ def stream_rows(
     follow: bool = True,
     phases: Mapping[str, int] | None = None,
     finer: int = 1,
+    hands_on: bool = False,
 ) -> Streamed:
     """Cut operations in runs of rows, and in strips of columns where the mapping has them.
 
@@ -59,22 +58,29 @@ def stream_rows(
     What is not a product runs where its rows are made, which is quick, or unless `follow` where the
     mapping has put it: there are the windows of all rows in one place, and take less memory.
     `finer` runs are as much shorter than the mapping was made for, and take less memory too.
+    For `hands_on` see `Streamed`.
     """
-    return RowSplitter(tiled, tiled.stages if phases is None else phases, follow, finer).split()
+    phases = tiled.stages if phases is None else phases
+    return RowSplitter(tiled, phases, follow, finer, hands_on).split()
 
 
 class RowSplitter(ChannelJoiner):
     """The new graph while it is built."""
 
     def __init__(
-        self, tiled: TiledGraph, phases: Mapping[str, int], follow: bool = True, finer: int = 1
+        self,
+        tiled: TiledGraph,
+        phases: Mapping[str, int],
+        follow: bool = True,
+        finer: int = 1,
+        hands_on: bool = False,
     ) -> None:
         super().__init__(tiled, phases)
         self._follow = follow
         self._finer = finer * tiled.finer
         self._busy: dict[int, float] = defaultdict(float)  # ns of work that is no product's
         self._ways = Ways.of(tiled.graph)
-        self._hands_on = tiled.target.chip.network is Network.MESH
+        self._hands_on = hands_on
 
     def split(self) -> Streamed:
         """Take all nodes over; outputs are whole, under their old names."""

@@ -30,8 +30,8 @@ class Streamed:
 
     `cores` maps result names to cores. `blocks` says of which value a result is a part; results
     that are whole are not in it. `phases` has the phase of each result, where there are several:
-    a phase is over before the next begins. With `hands_on` cores hand rows on that several read:
-    links of a mesh carry that side by side, on a bus it would only come later.
+    a phase is over before the next begins. With `hands_on` cores hand rows on that several read,
+    and each adds up a range of what many have sums of: no port has to send or take in all of it.
     """
 
     graph: Graph

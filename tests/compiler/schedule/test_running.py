@@ -140,7 +140,8 @@ def test_sums_of_a_core_are_added_in_one_place() -> None:
 def test_of_several_cores_each_adds_up_a_range(cores: int) -> None:
     """Two add up all on one of them, more take as many channels each as there are cores."""
     graph, target = network(REDUCTIONS["global mean"]), with_memory(64, cores)
-    cut = stream_rows(tiled(graph, target, ScheduleMode.LATENCY))
+    mapped = tiled(graph, target, ScheduleMode.LATENCY)
+    cut = stream_rows(mapped, hands_on=True)
     sums = [node.result for node in cut.graph.nodes if isinstance(node.op, AddSums)]
     parts = [node.result for node in cut.graph.nodes if isinstance(node.op, PartialSum)]
     assert len({cut.cores[part.name] for part in parts}) == cores
@@ -150,6 +151,6 @@ def test_of_several_cores_each_adds_up_a_range(cores: int) -> None:
     assert len(ranges) == (0 if cores == 2 else cores * (cores - 1))
     assert {one.type.shape[1] for one in ranges} <= {wide, CHANNELS - (cores - 1) * wide}
     inputs = real_inputs(graph, [random_codes(np.random.default_rng(6), (BATCH, 8, *KERNEL))])
-    program = emit(schedule(tiled(graph, target, ScheduleMode.LATENCY), ScheduleMode.LATENCY))
+    program = emit(schedule(mapped, ScheduleMode.LATENCY, cut))
     validate(program)
     np.testing.assert_array_equal(Machine(program).run(inputs)["y"], evaluate(graph, inputs)["y"])
