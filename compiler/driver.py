@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -141,15 +140,12 @@ def _compile_model(
         context = PassContext(chip, samples.batches)
         return samples, context, pipeline.run(imported.graph, context)
 
-    with ThreadPoolExecutor(1) as beside:  # a hash is made without the lock of the interpreter
-        identity = beside.submit(identify, model)
-        found, (samples, context, quantized) = with_hosts(
-            lambda hosts: _import(model, options, hosts, pipeline.instruments), run
-        )
+    found, (samples, context, quantized) = with_hosts(
+        lambda hosts: _import(model, options, hosts, pipeline.instruments), run
+    )
     imported = found.graph
     limits = index_limits(imported)
-    named = identity.result()
-    facts = Facts(samples.source, options, dict(context.activations), *named, limits)
+    facts = Facts(samples.source, options, dict(context.activations), *identify(model), limits)
     notes = tuple(dict.fromkeys((*found.notes, *context.notes)))
     compilation = lower(imported, quantized, chip, facts, notes, pipeline.instruments)
     with stage("validate", pipeline.instruments):
