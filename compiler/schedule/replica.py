@@ -187,11 +187,14 @@ class _Settler:
         """
         replica = self.replicas[key]
         held = replica.border
-        if border is None or border is held:
-            pass
-        elif held.empty or border.empty or held.fill == border.fill:
+        if border is not None and border is not held and _serves_both(held, border):
             held = held.union(border)
         self.replicas[key] = Replica(replica.value, replica.core, replica.first, index, held)
+
+
+def _serves_both(held: Border, other: Border) -> bool:
+    """Whether one halo can hold the codes of two."""
+    return held.empty or other.empty or held.fill == other.fill
 
 
 def _kept(graph: Graph, node: Node) -> list[Value]:
