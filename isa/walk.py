@@ -44,11 +44,6 @@ _STREAM_FIELDS = {
     )
     for kind in TABLE.values()
 }
-# Of each instruction the streams that it can move, with the fields that say how far.
-_OFFSETS = {
-    kind: tuple((name, field.name) for name, field in kind.offsets.items())
-    for kind in TABLE.values()
-}
 _CONTROL = frozenset({Nop, Loop, Halt, Lag})
 
 
@@ -124,11 +119,7 @@ def walk_round(core: int, code: tuple[Instruction, ...]) -> Iterator[tuple[int, 
             if kind in _SET_UP:
                 _SET_UP[kind](registers, instruction)
                 continue
-            streams = {}
-            for name, offset in _STREAM_FIELDS[kind]:
-                held = registers[getattr(instruction, name)]
-                delta = getattr(instruction, offset) if offset else 0
-                streams[name] = held.moved(delta) if delta else held
+            streams = streams_of(instruction, registers)
         except KeyError as error:
             raise ValidationError(
                 f"core {core} at {pc}: stream s{error.args[0]} is used before it is set"
@@ -144,15 +135,19 @@ def walk_round(core: int, code: tuple[Instruction, ...]) -> Iterator[tuple[int, 
             return
 
 
-def with_offsets(
-    instruction: Instruction, held: dict[str, StreamState]
-) -> Mapping[str, StreamState]:
-    """What an instruction walks: what its registers hold, moved by its offsets."""
-    for name, offset in _OFFSETS[type(instruction)]:
-        delta = getattr(instruction, offset)
-        if delta:
-            held[name] = held[name].moved(delta)
-    return held
+def streams_of(
+    instruction: Instruction, registers: Mapping[int, StreamState]
+) -> dict[str, StreamState]:
+    """What an instruction walks: what registers hold, moved by its offsets.
+
+    Raises `KeyError` with the number of a register that is not set.
+    """
+    streams = {}
+    for name, offset in _STREAM_FIELDS[type(instruction)]:
+        held = registers[getattr(instruction, name)]
+        delta = getattr(instruction, offset) if offset else 0
+        streams[name] = held.moved(delta) if delta else held
+    return streams
 
 
 def interleave(

@@ -168,8 +168,7 @@ class CoreCode:
         """A register that walks as `state` does from another base, moved there."""
         if not walk.registers:
             return None
-        named, begun = self._named, self._begun
-        free = [one for one in walk.registers if named[one] != begun]
+        free = [one for one in walk.registers if not self._is_needed(one)]
         register = self._to_move(free, state) if free else None
         if register is None:
             return None

@@ -171,12 +171,12 @@ class _Search:
 
     def _exchange(self) -> bool:
         """Make a product faster with what is taken from others, where that is of most use."""
-        slower = self._slower()
+        slower, left = self._slower(), self._left(self.picked)
         tries = [
             found
             for number in range(len(self.picked))
             for choice in self._beyond(number)
-            if (found := self._paid(number, choice, slower)) is not None
+            if (found := self._paid(number, choice, left, slower)) is not None
         ]
         if not tries:
             return False
@@ -202,12 +202,13 @@ class _Search:
         order = np.argsort(lost, kind="stable")
         return [_Slower(found[one][0], found[one][1], float(back[one])) for one in order]
 
-    def _paid(self, number: int, choice: int, slower: Sequence[_Slower]) -> Ints | None:
-        """The choices with a faster one, paid for by slower ones of others; None if they cannot."""
+    def _paid(
+        self, number: int, choice: int, left: float, slower: Sequence[_Slower]
+    ) -> Ints | None:
+        """The choices with a faster one, paid by what is left and by slower others; None if not."""
         picked, changed = self.picked.copy(), {number}
         picked[number] = choice
-        due = self._cost(number, choice) - self._cost(number, self.picked[number])
-        due -= self._left(self.picked)
+        due = self._cost(number, choice) - self._cost(number, self.picked[number]) - left
         for one in slower:
             if due <= 0:
                 break

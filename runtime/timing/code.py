@@ -29,7 +29,7 @@ from imcc.isa.instructions import (
 from imcc.isa.program import greatest_lag
 from imcc.isa.setup import setup_end
 from imcc.isa.stream import StreamState
-from imcc.isa.walk import Operation, program_counters, with_offsets
+from imcc.isa.walk import Operation, program_counters, streams_of
 
 from .static import Shape, StaticOperation
 
@@ -145,11 +145,11 @@ class CoreCode:
 
     def _new(self, pc: int, shapes: tuple[Shape, ...]) -> StaticOperation:
         instruction = self._code[pc]
-        names = [f.name for f in instruction.layout if f.kind.role in (Role.READ, Role.WRITE)]
+        held = {}
         for shape, register in zip(shapes, self._actions[pc].operands, strict=True):
             self._check_set(shape, register, pc)
-        held = {name: shape.state for name, shape in zip(names, shapes, strict=True)}
-        streams = with_offsets(instruction, held)
+            held[register] = shape.state
+        streams = streams_of(instruction, held)
         made = self._make(Operation(self._core, pc, instruction, streams, None))
         self.operations[pc, shapes] = made
         return made
