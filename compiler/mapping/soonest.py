@@ -31,7 +31,8 @@ from .shares import Demand, Demands, Room, Share, Table
 # make rows sooner.
 _PARTS = (1.0, 0.98, 0.96, 0.94, 0.92, 0.9, 0.87, 0.84, 0.8)
 _PIECES = (1.0, 0.5, 0.25)
-# Of a core, what a group costs beside its arrays.
+# Of a core, what a group more costs beside its arrays. The first is free: on a chip that just holds
+# a network nothing would be left for more.
 _PRICE = 0.005
 # Of the time of a product with copies, for how much of it a core works on it beside its arrays.
 _MOST_OF_CORE = 0.6
@@ -59,7 +60,7 @@ class _Options:
 
         Copies take no more than a part of a core.
         """
-        costs = table.arrays + _PRICE * table.cores * room.arrays
+        costs = table.arrays + _PRICE * (table.cores - table.cores.min()) * room.arrays
         copies = table.shares[:, 1]
         allowed = copies * demand.footprint.arrays <= piece * room.arrays
         allowed &= table.loads <= _MOST_OF_CORE * table.times
