@@ -1,6 +1,7 @@
 """Latency and interval of networks of true size on a chip, beside what no program is faster than.
 
-    python benchmarks/schedules.py [--target isaac] [--set KEY=VALUE ...] [-O N] [--run] [NAME ...]
+    python benchmarks/schedules.py [--target isaac] [--set KEY=VALUE ...] [-O N] [--run]
+        [--schedule latency|throughput] [NAME ...]
 
 Weights are random. For each schedule that streams rows: the time of the simulated program, the
 bound of `compiler/mapping/bounds.py` without its term of dependence, with the term that makes it,
@@ -118,9 +119,10 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--run", action="store_true")
     parser.add_argument("-O", dest="level", type=int, default=2)
+    parser.add_argument("--schedule", type=ScheduleMode, choices=MODES, metavar="MODE")
     arguments = parser.parse_args()
     for name in arguments.names or NETWORKS:
-        for mode in MODES:
+        for mode in MODES if arguments.schedule is None else (arguments.schedule,):
             print(line(name, mode, arguments), flush=True)
 
 

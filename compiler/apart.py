@@ -49,6 +49,10 @@ _SLOWER = (
     "products share cores, because the program is long; with -O3 each has arrays of its own, "
     "which is mostly faster and takes minutes to compile"
 )
+_REWRITTEN = (
+    "weights are written for each input, because the program is long; with -O3 all may find room "
+    "on the chip together, which takes minutes to compile"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,9 +71,15 @@ class Apart:
     cycles: float
     is_fastest: bool
 
-    def is_faster_than(self, other: Program) -> bool:
-        """Whether it promises to be, of a program whose instructions are not in order yet."""
-        return self.is_fastest or self.cycles < played_cycles(other, self.aim)
+    def is_better_than(self, tiled: TiledGraph, program: Program) -> bool:
+        """Whether it is, of a program whose instructions are not in order yet.
+
+        What writes weights for every input wears cells out: a program that does not is better,
+        even if an input takes longer.
+        """
+        if tiled.stage_count > 1 or self.is_fastest:
+            return True
+        return self.cycles < played_cycles(program, self.aim)
 
 
 def may_go_apart(tiled: TiledGraph, program: Program, facts: Facts) -> bool:
@@ -81,21 +91,30 @@ def may_go_apart(tiled: TiledGraph, program: Program, facts: Facts) -> bool:
 def hints(tiled: TiledGraph, program: Program, facts: Facts) -> tuple[str, ...]:
     """What the user should know if it is not tried for lack of time."""
     lacks_time = not (facts.options.takes_time or may_go_apart(tiled, program, facts))
-    return (_SLOWER,) if lacks_time and _can_go_apart(tiled, facts) else ()
+    if not lacks_time or not _can_go_apart(tiled, facts):
+        return ()
+    return (_SLOWER if tiled.stage_count == 1 else _REWRITTEN,)
 
 
 def _can_go_apart(tiled: TiledGraph, facts: Facts) -> bool:
     """Whether a program with arrays for every product can be better.
 
-    All weights must be on the chip at a time, the host have no part, and cores lie on a mesh: on a
-    bus phases do better.
+    All weights must have room on the chip at a time, the host have no part, and cores lie on a
+    mesh: on a bus phases do better.
     """
     return (
         facts.options.schedule is not ScheduleMode.LAYERS
         and tiled.target.chip.network is Network.MESH
-        and tiled.stage_count == 1
+        and _have_room(tiled)
         and not any(isinstance(node.op, Host) for node in tiled.graph.nodes)
     )
+
+
+def _have_room(tiled: TiledGraph) -> bool:
+    """Whether all weights do; a chip that just holds them may have been given stages."""
+    chip = tiled.target.chip.cores * tiled.target.core.arrays
+    needed = sum(footprint.arrays for footprint in tiled.footprints.values())
+    return tiled.stage_count == 1 or 0 < needed <= chip
 
 
 def apart(quantized: Graph, target: Target, facts: Facts) -> Apart | None:

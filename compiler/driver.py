@@ -267,7 +267,7 @@ def _apart(
         return None
     with stage("apart", watching):
         made = apart(quantized, target, facts)
-        if made is None or not made.is_faster_than(emitted.program):
+        if made is None or not made.is_better_than(emitted.tiled, emitted.program):
             return None
         return _Emitted(made.tiled, made.schedule, made.program, made.probes)
 

@@ -72,14 +72,14 @@ class Cutter:
     _divided: dict[tuple[int, int], tuple[Part, ...]] = field(default_factory=dict, init=False)
 
     def whole(self) -> tuple[Part, ...] | None:
-        """The product as one part; None if it is too much for a core."""
+        """The product as one part; None if it does not fit an empty core."""
         return self._whole
 
     @cached_property
     def _whole(self) -> tuple[Part, ...] | None:
         if self.least_cells() > self._core_cells():
             return None
-        return (self._part(self._runs(0, self._run_count())),)
+        return self._fitting([self._runs(0, self._run_count())])
 
     def least_cells(self) -> int:
         """Cells that the product takes at least, with a perfect packing."""
