@@ -7,7 +7,7 @@ Whether an accumulator can overflow does, a little, through the bias; compiling 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
 from imcc.isa import Target
@@ -30,8 +30,6 @@ from .typical_weights import with_typical_weights
 ASSUMED = 4.0
 _LARGEST_MESH = 256  # rows and columns: as many as a target may have
 _LARGEST_MEMORY = 1 << 20  # KiB, likewise
-
-Fits = Callable[[int, tuple[Node, ...]], bool]
 
 
 @dataclass
@@ -197,12 +195,12 @@ def place(
     """
     tile_options = TileOptions(options.adc, unfolding=options.unfolding)
     try:
-        return map_for(graph, target, tile_options, options.schedule, _remembered)
+        return map_for(graph, target, tile_options, options.schedule)
     except CapacityError as error:
         reason = str(error)
     mesh = {"mesh_rows": _LARGEST_MESH, "mesh_cols": _LARGEST_MESH}
     larger = target.model_copy(update={"chip": target.chip.model_copy(update=mesh)})
-    fits = _remembered(memory_check(graph, target, options.schedule))
+    fits = memory_check(graph, target, options.schedule)
     try:
         tiled = tile(graph, larger, tile_options, fits)
     except CapacityError:
@@ -210,19 +208,6 @@ def place(
         return None
     problems.append(_too_large(tiled, target))
     return tiled
-
-
-def _remembered(fits: Fits) -> Fits:
-    """The same test, which does not look at the same nodes twice."""
-    known: dict[tuple[int, ...], bool] = {}
-
-    def remembered(core: int, nodes: tuple[Node, ...]) -> bool:
-        key = tuple(map(id, nodes))  # of one graph, which lives as long as the test
-        if key not in known:
-            known[key] = fits(core, nodes)
-        return known[key]
-
-    return remembered
 
 
 def arrays_used(tiled: TiledGraph) -> int:

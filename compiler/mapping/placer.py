@@ -27,7 +27,7 @@ from .shares import Share
 # Of the time of an input, between beginnings on one core, while there are empty ones.
 _FAR = 0.1
 
-Fits = Callable[[int, tuple[Node, ...]], bool]
+Fits = Callable[[tuple[Node, ...]], bool]
 
 
 @dataclass(frozen=True)
@@ -319,7 +319,7 @@ class Placer:
         products = sum(isinstance(other.op, QConv | QMatMul) for other in there)
         if isinstance(nodes[0].op, QConv | QMatMul) and 0 < self._options.spread <= products:
             return False
-        return self._fits is None or self._fits(core, (*there, *nodes))
+        return self._fits is None or self._fits((*there, *nodes))
 
     def _occupy(self, core: int, *nodes: Node) -> None:
         self._last = max(self._last, core)

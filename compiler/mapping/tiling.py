@@ -46,7 +46,7 @@ def tile(
 ) -> TiledGraph:
     """Place every product of a quantized graph on the arrays of `target`.
 
-    ``fits(core, nodes)`` says whether the operations of a core (those already there and one
+    ``fits(nodes)`` says whether the operations of a core (those already there and one
     more) fit its local memory; a core with nothing on it takes any operation.
     ``sharing(graph, footprints)`` says what time products take; without it each is held once,
     else there are several groups and copies of the slow ones. A network that is larger than the

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from imcc.isa import Target
 
 from ..errors import CapacityError
@@ -12,7 +10,6 @@ from ..mapping.deals import overlapped_deals
 from ..mapping.options import KernelUnfolding, TileOptions
 from ..mapping.overlapping import Grain
 from ..mapping.oversize import cut_to_chip
-from ..mapping.placer import Fits
 from ..mapping.soonest import soonest_deals
 from ..mapping.tiled_graph import TiledGraph
 from ..mapping.tiling import tile, tile_apart
@@ -30,19 +27,18 @@ def map_for(
     target: Target,
     options: TileOptions,
     mode: ScheduleMode,
-    remembered: Callable[[Fits], Fits] = lambda fits: fits,
 ) -> TiledGraph:
     """Place a quantized graph for a schedule; products larger than the chip are cut.
 
     Convolutions have parallel windows where these pay and all products fit the chip together.
-    `remembered` may wrap the test whether operations fit local memory. Raises as `tile` does.
+    Raises as `tile` does.
     """
     if options.unfolding is KernelUnfolding.AUTO:
         unfolded = unfold(graph, target, options, sharing(mode, target))
-        tiled = None if unfolded is graph else _at_once(unfolded, target, options, mode, remembered)
+        tiled = None if unfolded is graph else _at_once(unfolded, target, options, mode)
         if tiled is not None:
             return tiled
-    return _placed(graph, target, options, mode, remembered)
+    return _placed(graph, target, options, mode)
 
 
 def map_apart(
@@ -68,10 +64,9 @@ def _at_once(
     target: Target,
     options: TileOptions,
     mode: ScheduleMode,
-    remembered: Callable[[Fits], Fits],
 ) -> TiledGraph | None:
     """Everything on the chip together; None where it does not fit."""
-    fits = remembered(memory_check(graph, target, mode))
+    fits = memory_check(graph, target, mode)
     try:
         tiled = tile(graph, target, options, fits, sharing(mode, target))
     except CapacityError:
@@ -84,10 +79,9 @@ def _placed(
     target: Target,
     options: TileOptions,
     mode: ScheduleMode,
-    remembered: Callable[[Fits], Fits],
 ) -> TiledGraph:
     while True:
-        fits = remembered(memory_check(graph, target, mode))
+        fits = memory_check(graph, target, mode)
         try:
             return tile(graph, target, options, fits, sharing(mode, target))
         except CapacityError:

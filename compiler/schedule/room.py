@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 
 from imcc.isa import Target
@@ -10,6 +9,7 @@ from imcc.isa import Target
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops.host import Host
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
+from ..mapping.placer import Fits
 from ..mapping.shares import MOST_RUNS
 from .allocate import aligned
 from .cuts import runs, runs_of
@@ -20,7 +20,7 @@ from .scratch import requests
 from .window import border_of, bordered
 
 
-def stream_check(graph: Graph, target: Target) -> Callable[[int, tuple[Node, ...]], bool]:
+def stream_check(graph: Graph, target: Target) -> Fits:
     """A test for placement: whether nodes whose rows stream fit a core's local memory.
 
     Windows, results and parameters of all nodes count, working memory that of the largest.
@@ -35,7 +35,7 @@ def stream_check(graph: Graph, target: Target) -> Callable[[int, tuple[Node, ...
             known[name] = _sizes(graph, node, axes)
         return known[name]
 
-    def fits(_: int, nodes: tuple[Node, ...]) -> bool:
+    def fits(nodes: tuple[Node, ...]) -> bool:
         found = [sizes(node) for node in nodes]
         held = sum(size for size, _ in found)
         return held + max((scratch for _, scratch in found), default=0) <= limit

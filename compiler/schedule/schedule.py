@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from imcc.isa import Target
@@ -12,6 +12,7 @@ from ..ir.graph import Graph, Node, Value
 from ..ir.ops.rows import Rows
 from ..ir.ops.tiled import Tiled
 from ..mapping.mesh import Floats
+from ..mapping.placer import Fits
 from ..mapping.tiled_graph import TiledGraph
 from .allocate import Placed, aligned, fit, peak
 from .apart import EndlessMemory, OwnPlace, lay_apart
@@ -46,6 +47,8 @@ Places = Mapping[int, Sequence[OwnPlace]]
 _AHEAD = (1.0, 0.3, 0.1, 0.03, 0.01)
 # How much shorter runs are where those of the mapping find no room in local memory.
 _FINER = (2, 4)
+# Cores of the test for placement: the one that is looked at, and one for all others.
+_HERE, _ELSEWHERE = 0, -1
 # Operations whose rows stream together where not all of a stage can: the more, the faster.
 _TOGETHER = (32, 16, 8, 4, 2, 1)
 
@@ -65,7 +68,7 @@ def schedule(
     for plan in _plans(tiled, mode, streamed):
         asked = _all_requests(plan)
         graph, replicas = plan.streamed.graph, plan.residence.replicas
-        sliding = chains(graph, plan.streamed.cores, replicas)
+        sliding = chains(graph.nodes, plan.streamed.cores, replicas)
         memory = lay_out(sliding, asked, limit, deep=mode is not ScheduleMode.LAYERS)
         peaks = {core: peak(laid.placed) for core, laid in memory.items()}
         if max(peaks.values(), default=0) <= limit:
@@ -89,7 +92,7 @@ def schedule_apart(tiled: TiledGraph, streamed: Streamed) -> tuple[Schedule, Pla
     plan = _plan(streamed, in_phases(streamed, order))
     asked, limit = _all_requests(plan), tiled.target.core.local_memory_bytes
     graph, replicas = plan.streamed.graph, plan.residence.replicas
-    sliding = chains(graph, plan.streamed.cores, replicas)
+    sliding = chains(graph.nodes, plan.streamed.cores, replicas)
     memory = lay_apart(sliding, asked)
     working = EndlessMemory(memory, limit)
     tasks = _tasks(tiled, plan, asked, working)
@@ -181,17 +184,27 @@ def _plan(streamed: Streamed, steps: Sequence[Step]) -> _Plan:
     return _Plan(streamed, steps, sites, residence)
 
 
-Fits = Callable[[int, tuple[Node, ...]], bool]
-
-
 def memory_check(graph: Graph, target: Target, mode: ScheduleMode = ScheduleMode.LAYERS) -> Fits:
     """A test for placement: whether nodes, on one core, fit its local memory.
 
-    Where not even every tensor does, rows will wait in global memory.
+    Where not even every tensor does, rows will wait in global memory. The test does not look at the
+    same nodes twice: placement asks for them again in each stage that may hold them.
     """
     if mode is ScheduleMode.LAYERS and largest(graph) <= target.core.local_memory_bytes:
-        return _whole_check(graph, target)
-    return stream_check(graph, target)
+        return _remembered(_whole_check(graph, target))
+    return _remembered(stream_check(graph, target))
+
+
+def _remembered(fits: Fits) -> Fits:
+    known: dict[tuple[str, ...], bool] = {}
+
+    def remembered(nodes: tuple[Node, ...]) -> bool:
+        key = tuple(node.results[0].name for node in nodes)
+        if key not in known:
+            known[key] = fits(nodes)
+        return known[key]
+
+    return remembered
 
 
 def _whole_check(graph: Graph, target: Target) -> Fits:
@@ -203,16 +216,17 @@ def _whole_check(graph: Graph, target: Target) -> Fits:
     limit = target.core.local_memory_kib << 10
     neighbourhood = _Neighbourhood(graph)
 
-    def fits(core: int, nodes: tuple[Node, ...]) -> bool:
+    def fits(nodes: tuple[Node, ...]) -> bool:
         if sum(map(neighbourhood.most_bytes, nodes)) <= limit:
             return True
-        sites = neighbourhood.sites(core, nodes)
+        sites = neighbourhood.sites(nodes)
         steps = [Step(index) for index in sites]
         residence = settle(graph, steps, sites)
         asked = _all_requests(_Plan(Streamed(graph, {}, {}), steps, sites, residence))
+        played = [graph.nodes[index] for index in sites]
         cores = {graph.nodes[i].results[0].name: site.core for i, site in sites.items()}
-        sliding = chains(graph, cores, residence.replicas)
-        return fit(intervals(sliding, asked).get(core, []), limit)
+        sliding = chains(played, cores, residence.replicas)
+        return fit(intervals(sliding, asked).get(_HERE, []), limit)
 
     return fits
 
@@ -256,15 +270,15 @@ class _Neighbourhood:
         after = map(max, zip(none, *(border.after for border in borders), strict=True))
         return aligned(bordered(value.type, Border(tuple(before), tuple(after), 0)).size)
 
-    def sites(self, core: int, nodes: Sequence[Node]) -> dict[int, Site]:
-        """Sites of nodes on a core and of what they depend on, elsewhere."""
+    def sites(self, nodes: Sequence[Node]) -> dict[int, Site]:
+        """Sites of nodes on a core, and of what they depend on elsewhere."""
         here = {self._index(node) for node in nodes}
         around = {self._indices.get(v.name) for node in nodes for v in node.operands}
         for node in nodes:
             for result in node.results:
                 readers = (self._index(user) for user in self._graph.users(result))
                 around.add(next((index for index in readers if index not in here), None))
-        there, elsewhere = Site(core, (core,)), Site(-1, (-1,))
+        there, elsewhere = Site(_HERE, (_HERE,)), Site(_ELSEWHERE, (_ELSEWHERE,))
         played = sorted(here | {index for index in around if index is not None})
         return {index: there if index in here else elsewhere for index in played}
 

@@ -11,11 +11,11 @@ element writes its result over an operand of the same layout.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..ir.graph import Graph, Node
+from ..ir.graph import Node
 from ..ir.ops.partial_sums import AddSums
 from ..ir.ops.quantized import QAdd, QMul, QUnary
 from ..ir.ops.rows import Rows
@@ -64,14 +64,17 @@ class Chain:
 
 
 def chains(
-    graph: Graph, cores: Mapping[str, int], replicas: Mapping[Key, Replica]
+    nodes: Iterable[Node], cores: Mapping[str, int], replicas: Mapping[Key, Replica]
 ) -> tuple[Chain, ...]:
-    """All buffers; most hold one replica. `cores` says where what has replicas is made."""
+    """All buffers; most hold one replica. `cores` says where what has replicas is made.
+
+    `nodes` are all that make what has replicas, in the order of their graph.
+    """
     followers: dict[Key, tuple[Key, int]] = {}
     held: dict[str, list[int]] = defaultdict(list)
     for value, core in replicas:
         held[value].append(core)
-    for node in graph.nodes:
+    for node in nodes:
         if isinstance(node.op, Rows):
             pairs = [_continued(node, core, replicas) for core in held[node.result.name]]
         else:
