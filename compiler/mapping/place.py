@@ -83,7 +83,7 @@ class CoreSpace:
     def empty(cls, target: Target, *, exclusive: bool = False) -> CoreSpace:
         """A core of a target before anything is placed."""
         array = target.array
-        return cls(target.core.arrays, array.rows, array.cols, exclusive=exclusive)
+        return _empty_core(target.core.arrays, array.rows, array.cols, exclusive)
 
     def place(self, shapes: Sequence[Shape]) -> tuple[CoreSpace, tuple[Place, ...]] | None:
         """Place the rectangles of one matrix, or None where they do not all fit.
@@ -91,6 +91,9 @@ class CoreSpace:
         Rectangles go, tallest and widest first, on the first array that has none of this matrix
         yet, so that they can work at the same time; where all are taken, on one with the fewest.
         """
+        return _placed(self, tuple(shapes))
+
+    def _place(self, shapes: Sequence[Shape]) -> tuple[CoreSpace, tuple[Place, ...]] | None:
         if sum(height * width for height, width in shapes) > self._free_cells():
             return None
         arrays, mine = list(self.used), Counter[int]()
@@ -150,3 +153,16 @@ class CoreSpace:
             return
         shared = (array for array in mine if arrays[array].lowest <= lowest)
         yield from sorted(shared, key=lambda array: (mine[array], array))
+
+
+@lru_cache(1 << 4)
+def _empty_core(arrays: int, rows: int, cols: int, exclusive: bool) -> CoreSpace:
+    return CoreSpace(arrays, rows, cols, exclusive=exclusive)
+
+
+@lru_cache(1 << 8)
+def _placed(
+    space: CoreSpace, shapes: tuple[Shape, ...]
+) -> tuple[CoreSpace, tuple[Place, ...]] | None:
+    """What `CoreSpace.place` gives; networks and searches fill many cores in the same way."""
+    return space._place(shapes)

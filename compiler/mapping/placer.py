@@ -188,8 +188,8 @@ class Placer:
 
     def _placed(self, asked: Sequence[_Asked]) -> tuple[Shard, ...] | None:
         """Place parts together on the first core that has room for all."""
-        nodes = list(dict.fromkeys(one.node for one in asked))
-        for core in self._candidates(self._arrays(asked), nodes[0]):
+        nodes = _nodes_of(asked)
+        for core in self._candidates(asked):
             if self._welcome(core, *nodes):
                 shards = self._placed_on(core, asked)
                 if shards is not None:
@@ -211,7 +211,7 @@ class Placer:
         if placed is None:
             return None
         self._spaces[core], places = placed
-        self._occupy(core, *dict.fromkeys(one.node for one in asked))
+        self._occupy(core, *_nodes_of(asked))
         return tuple(_shard(core, one, spots) for one, spots in zip(asked, places, strict=True))
 
     def _in_parts(self, cutter: Cutter, share: Share) -> tuple[Shard, ...]:
@@ -252,15 +252,16 @@ class Placer:
             shards += placed
         return tuple(shards)
 
-    def _candidates(self, arrays: int, node: Node) -> Iterator[int]:
+    def _candidates(self, asked: Sequence[_Asked]) -> Iterator[int]:
         """The core in use, then earlier ones if it is the chip's last, then the next.
 
         Beyond the last core of the chip cores are only counted, for the error message.
         """
         if self._shares:
+            node = asked[0].node
             if node.result.name in self._packed:
                 yield next(self._packed[node.result.name])
-            yield from self._near(arrays, node)
+            yield from self._near(self._arrays(asked), node)
             return
         yield self._last
         if self._last + 1 == self._target.chip.cores:
@@ -316,10 +317,14 @@ class Placer:
         there = self._nodes.get(core, [])
         if not there or nodes[0] in there:
             return True
-        products = sum(isinstance(other.op, QConv | QMatMul) for other in there)
-        if isinstance(nodes[0].op, QConv | QMatMul) and 0 < self._options.spread <= products:
+        if self._options.spread and self._is_spread(nodes[0], there):
             return False
         return self._fits is None or self._fits((*there, *nodes))
+
+    def _is_spread(self, node: Node, there: Sequence[Node]) -> bool:
+        """Whether a product belongs elsewhere, as there are as many as a core may have."""
+        products = sum(isinstance(other.op, QConv | QMatMul) for other in there)
+        return isinstance(node.op, QConv | QMatMul) and self._options.spread <= products
 
     def _occupy(self, core: int, *nodes: Node) -> None:
         self._last = max(self._last, core)
@@ -347,6 +352,11 @@ class Placer:
                     f"{node.label}: partial sums can add up to {total:,}, and accumulators have "
                     "32 bits; use fewer weight bits or activation bits"
                 )
+
+
+def _nodes_of(asked: Sequence[_Asked]) -> tuple[Node, ...]:
+    """The products that parts are of."""
+    return tuple({one.node.result.name: one.node for one in asked}.values())
 
 
 def _shard(core: int, asked: _Asked, places: Sequence[Place]) -> Shard:
