@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.mesh_programs import compiled, expect_agreement
+from support.onnx_models import model, node
 
 from imcc.compiler.cli.chip import load_chip
 from imcc.compiler.driver import Compilation, compile_model, recompile
+from imcc.compiler.ir import evaluate
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import ScheduleMode
-from imcc.isa import walk
-from imcc.isa.instructions import Lag, Mvm
+from imcc.isa import validate, walk
+from imcc.isa.instructions import Lag, Mvm, Write
+from imcc.isa.setup import setup_end
 from imcc.runtime import Machine, profile, run_in_rounds
 
 MODELS = Path(__file__).parents[2] / "models"
@@ -100,3 +103,32 @@ def test_with_time_it_is_no_slower() -> None:
         for level in (2, 3)
     )
     assert slow <= quick * 1.02
+
+
+@pytest.mark.parametrize("mode", [ScheduleMode.LATENCY, ScheduleMode.THROUGHPUT])
+def test_a_chip_that_just_holds_a_network_writes_its_weights_once(mode: ScheduleMode) -> None:
+    """Products of 2 to 7 arrays fill four cores of 10: one by one, in this order, they do not."""
+    random, arrays = np.random.default_rng(0), (2, 3, 4, 4, 4, 5, 5, 6, 7)
+    weights = {
+        f"w{i}": random.standard_normal((32 * count, 128, 1, 1)).astype(np.float32)
+        for i, count in enumerate(arrays)
+    }
+    nodes = [node("Conv", f"x w{i}", f"y{i}") for i in range(len(arrays))]
+    outputs = " ".join(f"y{i}" for i in range(len(arrays)))
+    network = model(nodes, {"x": (1, 128, 6, 6)}, weights, outputs=outputs)
+    chip = load_chip("isaac", ("chip.mesh_rows=1", "chip.mesh_cols=4", "core.arrays=10"))
+    made = compile_model(network, chip, CompileOptions(schedule=mode), "random")
+    assert made.tiled.stage_count == 1
+    for code in made.program.cores.values():
+        assert not any(isinstance(one, Write) for one in code[setup_end(code) :])
+    image = {"x": random.standard_normal((1, 128, 6, 6)).astype(np.float32)}
+    found = Machine(made.program).run(image)
+    for name, expected in evaluate(made.quantized, image).items():
+        np.testing.assert_array_equal(found[name], expected)
+
+
+def test_a_product_whose_rectangles_leave_gaps_is_cut() -> None:
+    """LeNet's cells have room on two cores of 12 arrays, its rectangles have not."""
+    chip = load_chip("isaac", ("chip.mesh_rows=1", "chip.mesh_cols=2", "core.arrays=12"))
+    options = CompileOptions(schedule=ScheduleMode.LATENCY)
+    validate(compile_model(MODELS / "fmnist_lenet.onnx", chip, options).program)
