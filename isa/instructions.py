@@ -18,12 +18,12 @@ Notation
 
 from __future__ import annotations
 
+from .crossbars import Mvm as Mvm  # these five are a part of the table
+from .crossbars import Write as Write
+from .crossbars import WriteMatrix as WriteMatrix
 from .fields import (
     Address,
-    ArrayId,
     Axis,
-    CellCount,
-    CellIndex,
     Code,
     CoreId,
     Count,
@@ -31,7 +31,6 @@ from .fields import (
     ElementField,
     Flag,
     LongOffset,
-    MatrixId,
     PartitionId,
     ReadStream,
     Repeat,
@@ -46,7 +45,7 @@ from .fields import (
     WriteStream,
 )
 from .instruction import Instruction, instruction
-from .rounds import Lag as Lag  # these two are a part of the table
+from .rounds import Lag as Lag
 from .rounds import Phase as Phase
 
 STREAM_REGISTERS = 32
@@ -197,40 +196,6 @@ class Recv(Instruction):
     peer: CoreId
     tag: Tag
     dst_offset: ShortOffset = 0
-
-
-@instruction(0x40)
-class Write(Instruction):
-    """Writes cells of array `array`: `columns` cells a row, from (`row`, `column`).
-
-    `src` (u8, constant global memory) holds whole rows of packed levels, one row behind the
-    other: a row takes ``ceil(columns * cell_bits / 8)`` bytes, each byte holds
-    ``8 // cell_bits`` levels, the first in the lowest bits.
-    """
-
-    array: ArrayId
-    src: ReadStream
-    row: CellIndex
-    column: CellIndex
-    columns: CellCount
-
-
-@instruction(0x41)
-class Mvm(Instruction):
-    """Multiplies input vectors with matrix `matrix` and writes int32 accumulators.
-
-    The last `inner` axes of `src` (u8) walk one vector of K elements, the axes before them the
-    windows. `dst` (i32) holds N accumulators a window, in the same order of windows. Each row
-    block of the matrix is driven with input steps of `step_bits` bits; each slice column is
-    converted by its ADC; partial sums are shifted and added as the matrix table says. With
-    `accumulate` the result is added to what `dst` holds.
-    """
-
-    dst: WriteStream
-    src: ReadStream
-    matrix: MatrixId
-    inner: Axis
-    accumulate: Flag
 
 
 @instruction(0x50)

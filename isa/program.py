@@ -10,9 +10,10 @@ from .fields import ElementType, HostType
 from .instruction import Instruction
 from .instructions import Lag, Phase
 from .matrix import Matrix
+from .matrix_cells import MatrixCells, matrix_cells
 from .target import Target
 
-ISA_VERSION = (1, 5)
+ISA_VERSION = (1, 6)
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,13 @@ class Program:
         first: dict[Matrix, int] = {}
         anywhere = (replace(matrix, core=0, bound=0) for matrix in self.matrices)
         return tuple(first.setdefault(one, index) for index, one in enumerate(anywhere))
+
+    @cached_property
+    def cells(self) -> tuple[MatrixCells, ...]:
+        """The cells of each matrix; those of matrices that are alike are one object."""
+        bits = self.target.array.cell_bits
+        made = {index: matrix_cells(self.matrices[index], bits) for index in set(self.alike)}
+        return tuple(made[index] for index in self.alike)
 
     @cached_property
     def lags(self) -> int:

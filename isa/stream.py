@@ -26,6 +26,16 @@ class Walk:
     low: int
     high: int
 
+    @property
+    def is_dense(self) -> bool:
+        """Whether its elements follow each other in memory, with nothing between."""
+        reach = self.element.size
+        for count, stride in zip(reversed(self.counts), reversed(self.strides), strict=True):
+            if count > 1 and stride != reach:
+                return False
+            reach *= count
+        return True
+
     @classmethod
     def of(
         cls,

@@ -19,8 +19,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from .errors import ValidationError
-from .instructions import Barrier, Host, Mvm, Phase, Write
+from .instructions import Barrier, Host, Mvm, Phase
 from .program import Program
+from .setup import WRITES
 from .validation.arrays import Arrays
 from .validation.findings import Findings
 from .validation.hosts import Partitions, accesses
@@ -49,6 +50,7 @@ def validate(program: Program) -> None:
     """Raise `ValidationError` listing what is wrong, at most fifty problems; otherwise return."""
     findings = Findings(program)
     check_structure(program, findings)
+    findings.raise_if_any()
     check_phases(program, findings)
     check_lags(program, findings)
     findings.add(check_matrices(program))
@@ -93,7 +95,7 @@ def _check(state: _State, operation: Operation) -> list[str]:
     if problems:
         return problems
     problems = state.order.apply(operation)
-    if isinstance(instruction, Write):
+    if type(instruction) in WRITES:
         state.arrays.write(operation)
     if isinstance(instruction, Mvm):
         problems += state.arrays.check(operation)

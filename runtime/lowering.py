@@ -37,6 +37,7 @@ from imcc.isa.instructions import (
     Store,
     Sum,
     Write,
+    WriteMatrix,
 )
 from imcc.isa.table import InstructionTable
 from imcc.isa.walk import Operation
@@ -54,7 +55,7 @@ from .numerics import add_codes, divide_codes, multiply_codes, signed_words, wor
 from .output_stage import Requantizer, requantizer
 from .prepare import prepare
 from .products import Product
-from .semantics import Chip, instruction_of, output_stage, program_cells
+from .semantics import Chip, instruction_of, output_stage, program_cells, program_matrix
 from .steps import (
     AccumulateStep,
     CopyStep,
@@ -160,6 +161,12 @@ def _fill(context: Context, operation: Operation) -> Step | None:
 @lowers(Write)
 def _write(context: Context, operation: Operation) -> Step | None:
     program_cells(context.chip, operation)
+    return None
+
+
+@lowers(WriteMatrix)
+def _write_matrix(context: Context, operation: Operation) -> Step | None:
+    program_matrix(context.chip, operation)
     return None
 
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from imcc.isa.instruction import Instruction
 from imcc.isa.instructions import Phase, Recv, Send
 from imcc.isa.program import Program
 from imcc.isa.setup import setup_end
@@ -79,7 +78,7 @@ class _Numbered(Operation):
 def _with_lags(program: Program, batch: int) -> Iterator[tuple[int, Operation]]:
     """All operations with their inputs, where each core runs its rounds by itself."""
     walks: dict[int, Iterator[Operation]] = {
-        core: _rounds(core, code, batch) for core, code in sorted(program.cores.items())
+        core: _rounds(program, core, batch) for core in sorted(program.cores)
     }
     for operation in interleave_walks(walks, (Send, Recv)):
         for part in parts(operation):
@@ -87,9 +86,10 @@ def _with_lags(program: Program, batch: int) -> Iterator[tuple[int, Operation]]:
             yield part.number, part
 
 
-def _rounds(core: int, code: tuple[Instruction, ...], batch: int) -> Iterator[_Numbered]:
+def _rounds(program: Program, core: int, batch: int) -> Iterator[_Numbered]:
     """All operations of a core; those of the setup happen once."""
-    order, setup = tuple(walk_round(core, code)), setup_end(code)
+    code = program.cores[core]
+    order, setup = tuple(walk_round(core, code)), setup_end(code, program.matrices)
     for round_ in range(batch + max((lag for lag, _ in order), default=0)):
         for lag, one in order:
             exists = 0 <= round_ - lag < batch

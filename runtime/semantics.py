@@ -39,6 +39,7 @@ from imcc.isa.instructions import (
     Store,
     Sum,
     Write,
+    WriteMatrix,
 )
 from imcc.isa.program import Program
 from imcc.isa.table import InstructionTable
@@ -154,15 +155,32 @@ def _recv(chip: Chip, operation: Operation) -> None:
 def program_cells(chip: Chip, operation: Operation) -> None:
     """Program the cells of an array from packed levels in constant memory."""
     instruction = instruction_of(operation, Write)
+    cell_bits = chip.program.target.array.cell_bits
+    packed = _packed(chip, operation).reshape(packed_rows(operation, instruction, cell_bits))
+    levels = unpack_levels(packed, instruction.columns, cell_bits)
+    crossbars, target = chip.crossbars, (operation.core, instruction.array)
+    crossbars.write(*target, instruction.row, instruction.column, levels)
+
+
+@executes(WriteMatrix)
+def program_matrix(chip: Chip, operation: Operation) -> None:
+    """Program all cells of a matrix, run by run."""
+    index = instruction_of(operation, WriteMatrix).matrix
+    cells, packed = chip.program.cells[index], _packed(chip, operation)
+    if packed.size != cells.size:
+        raise MachineError(f"src has {packed.size} bytes; the cells of m{index} take {cells.size}")
+    for run in cells.runs:
+        rows = packed[run.offset : run.offset + run.size].reshape(run.rows, -1)
+        levels = unpack_levels(rows, run.columns, chip.program.target.array.cell_bits)
+        chip.crossbars.write(operation.core, run.array, run.row, run.column, levels)
+
+
+def _packed(chip: Chip, operation: Operation) -> NDArray[np.uint8]:
+    """The packed levels that an instruction writes."""
     src = operation.streams["src"]
     if not chip.memory.layout.is_constant(src):
         raise MachineError("cells are written from constant global memory only")
-    cell_bits = chip.program.target.array.cell_bits
-    shape = packed_rows(operation, instruction, cell_bits)
-    packed = np.ascontiguousarray(element_view(chip.memory.layout.constants, src)).reshape(shape)
-    levels = unpack_levels(packed.view(np.uint8), instruction.columns, cell_bits)
-    crossbars, target = chip.crossbars, (operation.core, instruction.array)
-    crossbars.write(*target, instruction.row, instruction.column, levels)
+    return element_view(chip.memory.layout.constants, src).reshape(-1).view(np.uint8)
 
 
 @executes(Mvm)

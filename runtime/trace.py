@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imcc.isa.fields import Role
-from imcc.isa.instructions import Host, Write
+from imcc.isa.instructions import Host, Write, WriteMatrix
 from imcc.isa.walk import Exchange, Operation
 
 from .host import host_step
@@ -27,7 +27,7 @@ class TraceLine:
     """One instruction executed.
 
     `checksum` is the CRC-32 of the elements that it wrote, for all inputs of the batch, or of
-    the cells of the array that it wrote; None where it wrote neither.
+    the cells of the arrays that it wrote; None where it wrote neither.
     """
 
     core: int
@@ -79,6 +79,9 @@ def _written(machine: Machine, operation: Operation) -> NDArray[Any] | None:
     instruction = operation.instruction
     if isinstance(instruction, Write):
         return machine.array(operation.core, instruction.array).levels
+    if isinstance(instruction, WriteMatrix):
+        arrays = machine.program.cells[instruction.matrix].arrays
+        return np.stack([machine.array(operation.core, array).levels for array in arrays])
     if isinstance(instruction, Host):
         places = host_step(machine.program, instruction).writes
         written = [np.ravel(machine.read(place.stream, operation.core)) for place in places]

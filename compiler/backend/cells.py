@@ -1,10 +1,9 @@
-"""The cells of a matrix as they are written: rectangles, tiles that adjoin each other together."""
+"""The cells of matrices as they are written, and their levels."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 import numpy as np
@@ -13,30 +12,35 @@ from numpy.typing import NDArray
 from imcc.isa import Matrix
 from imcc.isa.cells import pack_levels
 from imcc.isa.matrix import Tile
+from imcc.isa.matrix_cells import MatrixCells, held_runs, matrix_cells
 from imcc.isa.planes import Planes, stacked
 
 from ..mapping.encoding import BlockWeights, block_planes, code_of
-from ..mapping.write_runs import write_runs
 
 Cells = NDArray[np.uint8]
 _Run = Sequence[Tile]
 
 
-@dataclass(frozen=True, eq=False)
-class CellWrite:
-    """Levels of `columns` columns, packed [rows, bytes], from cell (`row`, `col`) of an array."""
+class KnownCells:
+    """The cells of matrices; matrices of one size mostly share their tiles."""
 
-    array: int
-    row: int
-    col: int
-    columns: int
-    packed: Cells
+    def __init__(self, cell_bits: int) -> None:
+        self._cell_bits = cell_bits
+        self._known: dict[int, tuple[tuple[Tile, ...], MatrixCells]] = {}  # by identity
+
+    def of(self, matrix: Matrix) -> MatrixCells:
+        """Where the cells of a matrix are."""
+        tiles = matrix.tiles
+        known = self._known.get(id(tiles))
+        if known is None:
+            known = self._known[id(tiles)] = (tiles, matrix_cells(matrix, self._cell_bits))
+        return known[1]
 
 
-def cell_writes(matrix: Matrix, weights: BlockWeights, cell_bits: int) -> list[CellWrite]:
-    """What is written to the arrays for a matrix with these weights, run by run of tiles."""
+def packed_cells(matrix: Matrix, weights: BlockWeights, cell_bits: int) -> Cells:
+    """The packed levels of all cells of a matrix with these weights, run by run of tiles."""
     planes = block_planes(code_of(matrix), weights)
-    runs = list(write_runs(matrix))
+    runs = held_runs(matrix)
     alike: dict[tuple[int, int], list[int]] = defaultdict(list)
     for index, run in enumerate(runs):
         alike[run[0].rows, _columns(run)].append(index)
@@ -46,10 +50,7 @@ def cell_writes(matrix: Matrix, weights: BlockWeights, cell_bits: int) -> list[C
         for cells, index in zip(levels, indices, strict=True):
             _gather(cells, matrix, planes, runs[index])
         packed.update(zip(indices, pack_levels(levels, cell_bits), strict=True))
-    return [
-        CellWrite(run[0].array, run[0].row, run[0].col, _columns(run), packed[index])
-        for index, run in enumerate(runs)
-    ]
+    return np.concatenate([packed[index].ravel() for index in range(len(runs))])
 
 
 def _columns(run: _Run) -> int:

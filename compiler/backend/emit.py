@@ -9,13 +9,12 @@ from itertools import groupby
 
 from imcc.isa import (
     Binding,
-    ElementType,
     Origin,
     Program,
     Space,
     Target,
 )
-from imcc.isa.instructions import Barrier, Phase, Write
+from imcc.isa.instructions import Barrier, Phase, Write, WriteMatrix
 
 from ..errors import CapacityError
 from ..ir.graph import Node, Value
@@ -31,13 +30,12 @@ from ..schedule.streamed import Block
 from ..schedule.task import Schedule, Task
 from . import rules
 from .bindings import codes_binding, host_view, raw_binding
-from .cells import CellWrite, cell_writes
-from .code import made
+from .cells import packed_cells
 from .emitter import EMITTERS, CellSource, Emitter
 from .global_memory import linked_binding, linked_code, linked_host
 from .probe import ValueProbe
 from .reload import ShardWrite, reloads
-from .view import View, logical_order, stream
+from .view import View, logical_order
 
 __all__ = ["emit", "emit_with_probes", "rules"]
 
@@ -55,7 +53,7 @@ def emit_with_probes(
     inputs, outputs = _bind(emitter)
     origins: list[Origin] = []
     probes: list[ValueProbe] = []
-    writes = reloads(schedule.tasks, schedule.target.core.issue_window)
+    writes = reloads(schedule)
     waiting = False  # whether something has been stored that a later phase loads
     for index, task in enumerate(schedule.tasks):
         if index and task.phase > schedule.tasks[index - 1].phase:
@@ -172,14 +170,17 @@ def _write(emitter: Emitter, task: Task, write: ShardWrite) -> None:
     """Do one write; the first of a matrix enters it in the table."""
     matrix = write.shard.matrix
     if not emitter.has_matrix(matrix):
-        emitter.enter_matrix(matrix, _sources(emitter, task, write.shard))
-    array, row, col, columns, source = emitter.cells(matrix, write.number)
-    code = emitter.core(write.shard.core)
+        emitter.enter_matrix(matrix, _source(emitter, task, write.shard))
+    cells, code = emitter.cells(matrix), emitter.core(write.shard.core)
     code.begin()
-    code.emit(made(Write.opcode, array, code.stream(source), row, col, columns))
+    if write.number is None:
+        code.operate(WriteMatrix, [cells.whole], emitter.matrix_id(matrix))
+        return
+    run, source = cells.run(write.number)
+    code.operate(Write, [source], run.array, run.row, run.column, run.columns)
 
 
-def _sources(emitter: Emitter, task: Task, shard: Shard) -> Sequence[CellSource]:
+def _source(emitter: Emitter, task: Task, shard: Shard) -> CellSource:
     """Where the cells of a shard are; groups that hold the same weights alike have the same."""
     matrix, whole = shard.matrix, emitter.schedule.whole(task.node)
     anywhere = replace(shard, core=0, matrix=replace(matrix, core=0, tiles=()))
@@ -189,15 +190,10 @@ def _sources(emitter: Emitter, task: Task, shard: Shard) -> Sequence[CellSource]
         op, weights = task.node.op, emitter.graph.constants[task.node.operands[1].name]
         assert isinstance(op, Tiled)
         held = shard_weights(op.product, weights, shard)
-        writes = cell_writes(matrix, held, emitter.schedule.target.array.cell_bits)
-        found = emitter.sources[key] = [_source(emitter, write) for write in writes]
+        bits = emitter.schedule.target.array.cell_bits
+        base = emitter.constants.add(packed_cells(matrix, held, bits))
+        found = emitter.sources[key] = CellSource(emitter.known_cells.of(matrix), base)
     return found
-
-
-def _source(emitter: Emitter, write: CellWrite) -> CellSource:
-    address, size = emitter.constants.add(write.packed), write.packed.size
-    source = stream(Space.GLOBAL, ElementType.U8, address, [(size, 1)])
-    return CellSource(write.array, write.row, write.col, write.columns, source)
 
 
 def _write_task(emitter: Emitter, task: Task) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -18,6 +18,7 @@ from imcc.isa import (
     StreamState,
 )
 from imcc.isa.instructions import Barrier, Copy, Fill, Load, Phase, Recv, Send
+from imcc.isa.matrix_cells import CellRun, MatrixCells
 from imcc.isa.target import RequantMode
 
 from ..ir.graph import Node, Value
@@ -28,6 +29,7 @@ from ..mapping.plan import Shard
 from ..schedule.layout import ELEMENTS, Layout, plain_layout
 from ..schedule.task import Buffer, Schedule, Task
 from ..schedule.window import Border, border_of, bordered
+from .cells import KnownCells
 from .code import CoreCode
 from .constants import ConstantPool
 from .global_memory import GlobalMemory
@@ -35,13 +37,20 @@ from .view import View, memory_order, stream, walkable
 
 
 class CellSource(NamedTuple):
-    """Packed levels in global memory, and the cells that they go to."""
+    """The cells of a matrix, and where their packed levels begin in global memory."""
 
-    array: int
-    row: int
-    col: int
-    columns: int
-    stream: StreamState
+    cells: MatrixCells
+    base: int
+
+    @property
+    def whole(self) -> StreamState:
+        """The levels of all cells."""
+        return packed_stream(self.base, self.cells.size)
+
+    def run(self, number: int) -> tuple[CellRun, StreamState]:
+        """One of the runs, and its levels."""
+        run = self.cells.runs[number]
+        return run, packed_stream(self.base + run.offset, run.size)
 
 
 class Emitter:
@@ -51,6 +60,7 @@ class Emitter:
         self.schedule = schedule
         self.graph = schedule.graph
         self.constants = ConstantPool()
+        self.known_cells = KnownCells(schedule.target.array.cell_bits)
         self.matrices: list[Matrix] = []
         self.cores: dict[int, CoreCode] = {
             core: CoreCode() for core in sorted({c for t in schedule.tasks for c in t.cores})
@@ -60,8 +70,8 @@ class Emitter:
         self.raw: dict[str, list[Binding]] = {}  # what only the host has: at outputs, or one place
         self.hosts: list[HostPartition] = []
         self.touched: dict[int, int] = {}  # cores named since it was cleared, and where they were
-        self.sources: dict[tuple[str, Shard, int], Sequence[CellSource]] = {}  # by product
-        self._cells: list[Sequence[CellSource]] = []
+        self.sources: dict[tuple[str, Shard, int], CellSource] = {}  # by product
+        self._cells: list[CellSource] = []
         self._matrix_ids: dict[int, int] = {}  # by identity: matrices are large
         self._parameters: dict[str, tuple[Array, Array]] = {}
         self._present: set[tuple[str, int]] = set()  # constant data that cores hold, by content
@@ -142,15 +152,15 @@ class Emitter:
         """Whether a matrix has been entered."""
         return id(matrix) in self._matrix_ids
 
-    def enter_matrix(self, matrix: Matrix, cells: Sequence[CellSource]) -> None:
+    def enter_matrix(self, matrix: Matrix, cells: CellSource) -> None:
         """Give a matrix a number; `cells` are what its writes take from global memory."""
         self._matrix_ids[id(matrix)] = len(self.matrices)
         self.matrices.append(matrix)
         self._cells.append(cells)
 
-    def cells(self, matrix: Matrix, number: int) -> CellSource:
-        """What write `number` of a matrix takes."""
-        return self._cells[self.matrix_id(matrix)][number]
+    def cells(self, matrix: Matrix) -> CellSource:
+        """What the writes of a matrix take."""
+        return self._cells[self.matrix_id(matrix)]
 
     def matrix_id(self, matrix: Matrix) -> int:
         """The number of a matrix that has been entered."""
@@ -223,6 +233,11 @@ def layout_view(layout: Layout, address: int) -> View:
     """The interior of a buffer in local memory."""
     base = address + layout.start
     return View(Space.LOCAL, layout.element, base, layout.shape, layout.strides)
+
+
+def packed_stream(base: int, size: int) -> StreamState:
+    """A run of bytes in global memory."""
+    return stream(Space.GLOBAL, ElementType.U8, base, [(size, 1)])
 
 
 def local_vector(element: ElementType, address: int, count: int) -> StreamState:

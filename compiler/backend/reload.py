@@ -1,10 +1,13 @@
 """When the cells of each matrix are written: while others compute, if their arrays are free.
 
 What goes to arrays that no earlier stage uses is written before everything else. All other cells
-may be written behind the last product of earlier stages on their array. While their core goes on
-with those stages they are, a few behind each product: a core issues in order, and more writes in a
-row than half of what can be under way would hold up what comes behind them. What is left is
-written where its stage begins, or an earlier one in which the core has no product.
+may be written behind the last product of earlier stages on their arrays. A large matrix is, where
+rows stream, by one instruction, which holds up nothing that comes behind it.
+
+Other matrices are written run by run, while their core goes on with earlier stages a few behind
+each product: a core issues in order, and more writes in a row than half of what can be under way
+would hold up what comes behind them. What is left is written where its stage begins, or an earlier
+one in which the core has no product.
 """
 
 from __future__ import annotations
@@ -19,42 +22,48 @@ from imcc.isa import Matrix
 
 from ..ir.ops.tiled import Tiled
 from ..mapping.plan import Shard
-from ..mapping.write_runs import write_runs
-from ..schedule.task import Task
+from ..schedule.task import Schedule, Task
+from .cells import KnownCells
+from .view import is_countable
 
 Array = tuple[int, int]  # core, number
+_ROOM = 4  # instructions of a window in which one may be under way for long
 
 
 class ShardWrite(NamedTuple):
-    """One of the writes that program a shard, by its number; `task` is the first that needs it.
+    """One of the writes that program a shard, by its number, or all in one.
 
-    `free` is the last task before that uses its array in another stage; -1 where there is none.
+    `task` is the first that needs it. `free` is the last task before that uses its arrays in
+    another stage; -1 where there is none.
     """
 
     task: Task
     shard: Shard
-    number: int
-    array: Array
+    number: int | None
+    arrays: Sequence[Array]
     free: int
 
 
-def reloads(tasks: Sequence[Task], issue_window: int) -> Mapping[int, Sequence[ShardWrite]]:
+def reloads(schedule: Schedule) -> Mapping[int, Sequence[ShardWrite]]:
     """What is written before each task, by its index.
 
     What is written before all of them and stays comes first: it is there for all inputs.
     """
-    uses = _Uses()
-    written: list[ShardWrite] = []
+    tasks, issue_window = schedule.tasks, schedule.target.core.issue_window
+    cells = KnownCells(schedule.target.array.cell_bits)
+    uses = _Uses(issue_window, cells, streams=bool(schedule.blocks))
+    needed: list[tuple[Task, Shard]] = []
     for index, task in enumerate(tasks):
         for shard in _shards(task):
             if uses.is_new(shard.matrix):
-                written += uses.writes(task, shard)
+                needed.append((task, shard))
             uses.add(index, task.stage, shard.matrix)
     places = _Places(tasks, issue_window // 2)
     found: dict[int, list[ShardWrite]] = defaultdict(list)
-    for write in written:
-        found[places.before(write)].append(write)
-    found[0].sort(key=lambda write: uses.is_reused(write.array))
+    for task, shard in needed:
+        for write in uses.writes(task, shard):
+            found[places.before(write)].append(write)
+    found[0].sort(key=lambda write: any(map(uses.is_reused, write.arrays)))
     return found
 
 
@@ -66,20 +75,15 @@ def _shards(task: Task) -> tuple[Shard, ...]:
 class _Uses:
     """In which stages each array is used, and by which task of each last."""
 
+    issue_window: int
+    cells: KnownCells
+    streams: bool
     _last: dict[Array, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
     _matrices: dict[int, list[dict[int, int]]] = field(default_factory=dict)  # of their arrays
 
     def is_new(self, matrix: Matrix) -> bool:
         """Whether no task has used a matrix."""
         return id(matrix) not in self._matrices
-
-    def writes(self, task: Task, shard: Shard) -> Iterator[ShardWrite]:
-        """The writes of a shard that a task needs now."""
-        for number, tiles in enumerate(write_runs(shard.matrix)):
-            array = (shard.core, tiles[0].array)
-            stages = self._last[array].items()
-            free = max([last for stage, last in stages if stage < task.stage], default=-1)
-            yield ShardWrite(task, shard, number, array, free)
 
     def add(self, index: int, stage: int, matrix: Matrix) -> None:
         """Note that a task uses a matrix."""
@@ -89,9 +93,41 @@ class _Uses:
         for last in self._matrices[id(matrix)]:
             last[stage] = index
 
+    def writes(self, task: Task, shard: Shard) -> Iterator[ShardWrite]:
+        """The writes of a shard, which a task is the first to need."""
+        cells = self.cells.of(shard.matrix)
+        arrays = [(shard.core, number) for number in cells.arrays]
+        free = {array: self._free(task, array) for array in arrays}
+        if self._is_whole(free) and is_countable(cells.size):
+            yield ShardWrite(task, shard, None, arrays, max(free.values()))
+            return
+        for number, run in enumerate(cells.runs):
+            array = (shard.core, run.array)
+            yield ShardWrite(task, shard, number, (array,), free[array])
+
     def is_reused(self, array: Array) -> bool:
         """Whether an array is used in more than one stage."""
         return len(self._last[array]) > 1
+
+    def _is_whole(self, free: Mapping[Array, int]) -> bool:
+        """Whether one instruction writes all cells of a matrix, whose arrays are `free` then.
+
+        What stays on its arrays for all inputs is not written again because of others. All else
+        must not take longer than run by run: a core programs one matrix at a time, which takes a
+        place of the issue window until it is done. So the window must have more, and matrices that
+        take less than half of the arrays that are programmed at once go side by side. Where rows do
+        not stream, arrays become free one product after the other; to wait for the last of them
+        makes programs slower by up to a fifth.
+        """
+        reused = {self.is_reused(array) for array in free}
+        if reused != {True}:
+            return reused == {False}
+        return self.streams and _ROOM <= self.issue_window <= 2 * len(free)
+
+    def _free(self, task: Task, array: Array) -> int:
+        """The last task that uses an array in an earlier stage; -1 where there is none."""
+        stages = self._last[array].items()
+        return max([last for stage, last in stages if stage < task.stage], default=-1)
 
 
 class _Places:
@@ -116,7 +152,9 @@ class _Places:
         """The task before which a write is best."""
         if write.free < 0:
             return 0
-        core, start = write.array[0], self._starts[write.task.stage]
+        if write.number is None:
+            return write.free + 1
+        core, start = write.shard.core, self._starts[write.task.stage]
         products = self._products[core]
         end = bisect_left(products, start)
         for index in products[bisect_left(products, write.free) : end]:

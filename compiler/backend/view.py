@@ -113,6 +113,11 @@ def compact(axes: Iterable[Axis]) -> tuple[Axis, ...]:
     return tuple(part for axis in kept for part in _countable(*axis))
 
 
+def is_countable(count: int) -> bool:
+    """Whether instructions can walk so many elements that follow each other."""
+    return all(part < _LONGEST for part, _ in _countable(count, 1))
+
+
 def _countable(count: int, stride: int) -> tuple[Axis, ...]:
     """An axis that an instruction can count along, as two axes where it is too long for one."""
     if count < _LONGEST:

@@ -10,10 +10,10 @@ import numpy as np
 
 from imcc.isa.cells import packed_bytes
 from imcc.isa.matrix import Tile
+from imcc.isa.matrix_cells import write_runs
 
 from .stages import Cells, write_cost
 from .tiled_graph import TiledGraph
-from .write_runs import write_runs
 
 _PJ_PER_UJ = 1e6
 _NS_PER_US = 1e3

@@ -34,6 +34,7 @@ from ..instructions import (
     Store,
     Sum,
     Write,
+    WriteMatrix,
 )
 from ..program import Program
 from ..stream import StreamState
@@ -53,6 +54,7 @@ _I = TypeVar("_I", bound=Instruction)
 class CostModel:
     """A target with the matrices of a program on it."""
 
+    program: Program
     target: Target
     products: tuple[ProductCost, ...]
 
@@ -61,7 +63,7 @@ class CostModel:
         """Count the matrices of a program; groups hold the same on other cores."""
         target, matrices = program.target, program.matrices
         counted = {i: product_cost(matrices[i], target) for i in set(program.alike)}
-        return cls(target, tuple(counted[index] for index in program.alike))
+        return cls(program, target, tuple(counted[index] for index in program.alike))
 
     def cost(self, operation: Operation | Exchange) -> Work:
         """Count one operation; of an exchange, both sides."""
@@ -120,6 +122,15 @@ def _write(model: CostModel, operation: Operation) -> Work:
     rows = operation.streams["src"].count // row_bytes
     cycles = model.cycles(rows * model.target.timing.t_write_row_ns)
     return _traffic(model, operation, Work(cycles, cells=rows * instruction.columns))
+
+
+@costs(WriteMatrix)
+def _write_matrix(model: CostModel, operation: Operation) -> Work:
+    """Arrays are programmed as many at a time as instructions can be under way."""
+    cells = model.program.cells[_instruction(operation, WriteMatrix).matrix]
+    rows = cells.rows_in_turn(model.target.core.issue_window)
+    cycles = model.cycles(rows * model.target.timing.t_write_row_ns)
+    return _traffic(model, operation, Work(cycles, cells=cells.count))
 
 
 @costs(Mvm)

@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from ..fields import Role
 from ..instruction import TABLE, Instruction
-from ..instructions import Mvm, Recv, Send, Write
+from ..instructions import Mvm, Recv, Send, Write, WriteMatrix
 from ..program import Program
 from ..walk import Operation
 from .costs import CostModel
@@ -38,7 +38,8 @@ class OperationCost:
     `cycles` is the time of its unit alone, `port` and `memory` those of its bytes on the port of
     the local memory and in global memory, `link` that of the bytes sent on one link, `starts`
     that of starting the row blocks of a product, which is what it takes if it `waits_for_starts`.
-    `arrays` are those of the core that it uses. `peer` and `tag` say whom a transfer meets.
+    `arrays` are those of the core that it uses. `alone` is what no two of a core do at a time,
+    whatever their arrays. `peer` and `tag` say whom a transfer meets.
     """
 
     unit: Unit
@@ -50,6 +51,7 @@ class OperationCost:
     starts: int
     waits_for_starts: bool
     arrays: frozenset[int]
+    alone: bool = False
     peer: int = NOBODY
     tag: int = 0
 
@@ -102,13 +104,14 @@ class OperationCosts:
             starts=starts,
             waits_for_starts=waits,
             arrays=self._held(operation),
+            alone=isinstance(instruction, WriteMatrix),
             peer=peer,
             tag=tag,
         )
 
     def _held(self, operation: Operation) -> frozenset[int]:
         match operation.instruction:
-            case Mvm(matrix=matrix):
+            case Mvm(matrix=matrix) | WriteMatrix(matrix=matrix):
                 return self._arrays[self._program.alike[matrix]]
             case Write(array=array):
                 return frozenset((array,))

@@ -30,6 +30,7 @@ from ..instructions import (
     Store,
     Sum,
     Write,
+    WriteMatrix,
 )
 from ..table import InstructionTable
 from ..walk import Operation
@@ -79,7 +80,7 @@ CORE_UNITS = (Unit.ARRAYS, Unit.VECTOR, Unit.PORT, Unit.DMA, Unit.OUT, Unit.IN)
 units: InstructionTable[Callable[[Operation], Unit]] = InstructionTable("timing units")
 
 
-@units(Mvm, Write)
+@units(Mvm, Write, WriteMatrix)
 def _arrays(operation: Operation) -> Unit:
     return Unit.ARRAYS
 

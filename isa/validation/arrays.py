@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..bound import accumulator_bound
 from ..cells import packed_bytes
-from ..instructions import Mvm, Write
+from ..instructions import Mvm, Write, WriteMatrix
 from ..matrix import Matrix, Tile
+from ..matrix_cells import CellRun
 from ..planes import gather_planes, part_of
 from ..program import Program
-from ..stream import StreamState
 from ..walk import Operation
 from .levels import Box, Content, Written, held_levels
 
@@ -41,10 +42,11 @@ class _Cells:
         self.written: Written = ()
         self._readers: dict[Box, int] = {}
 
-    def write(self, box: Box, source: StreamState) -> None:
+    def write(self, content: Content) -> None:
         """Program a rectangle, which is free for any matrix then."""
+        box = content.box
         kept = [one for one in self.written if not box.covers(one.box)]
-        self.written = (*kept, Content(box, source.base, source.counts, source.strides))
+        self.written = (*kept, content)
         self._take(box)
         self.version += 1
 
@@ -92,18 +94,32 @@ class Arrays:
         self._versions: dict[int, list[int]] = {}
         self._sound: set[tuple[int, int, tuple[Written, ...]]] = set()
         self._parts: dict[int, tuple[_Part, ...]] = {}
+        self._whole = cache(self._all_cells)
 
     def write(self, operation: Operation) -> None:
-        """Program the cells of a `write` that has passed all other checks."""
-        assert isinstance(operation.instruction, Write)
-        instruction, source = operation.instruction, operation.streams["src"]
-        rows = source.count // packed_bytes(
-            instruction.columns, self._program.target.array.cell_bits
-        )
-        row, column = instruction.row, instruction.column
-        box = Box(row, row + rows, column, column + instruction.columns)
-        self._arrays[operation.core, instruction.array].write(box, source)
+        """Program the cells of a write that has passed all other checks."""
+        for array, content in self._contents(operation):
+            self._arrays[operation.core, array].write(content)
         self._writes[operation.core] += 1
+
+    def _contents(self, operation: Operation) -> Iterable[tuple[int, Content]]:
+        """What goes to which array."""
+        instruction, source = operation.instruction, operation.streams["src"]
+        if isinstance(instruction, WriteMatrix):
+            return self._whole(self._program.alike[instruction.matrix], source.base)
+        assert isinstance(instruction, Write)
+        row, column, columns = instruction.row, instruction.column, instruction.columns
+        rows = source.count // packed_bytes(columns, self._program.target.array.cell_bits)
+        box = Box(row, row + rows, column, column + columns)
+        content = Content(box, source.base, source.counts, source.strides)
+        return ((instruction.array, content),)
+
+    def _all_cells(self, matrix: int, base: int) -> Sequence[tuple[int, Content]]:
+        """What all cells of a matrix take from `base` on; groups take the same."""
+        return [
+            (run.array, Content(_run_box(run), base + run.offset, (run.size,), (1,)))
+            for run in self._program.cells[matrix].runs
+        ]
 
     def check(self, operation: Operation) -> Iterator[str]:
         """Check that the cells behind an `mvm` are written, for it, and keep to its bound."""
@@ -172,6 +188,10 @@ class Arrays:
 
 def _box(tile: Tile) -> Box:
     return Box(tile.row, tile.row + tile.rows, tile.col, tile.col + tile.cols)
+
+
+def _run_box(run: CellRun) -> Box:
+    return Box(run.row, run.row + run.rows, run.column, run.column + run.columns)
 
 
 def _parts(matrix: Matrix) -> Iterator[_Part]:

@@ -7,14 +7,15 @@ local memory, of which there is one for all (`owners.py`), and in what cores sen
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from ..instruction import Instruction
-from ..instructions import Barrier, Host, Lag, Load, Loop, Phase, Write
+from ..instructions import Barrier, Host, Lag, Load, Loop, Phase
+from ..matrix import Matrix
 from ..program import Program
-from ..setup import setup_end
+from ..setup import WRITES, setup_end
 from ..walk import Operation, walk_round
 from .findings import Findings
 from .meetings import Message, check_meetings, messages
@@ -27,7 +28,7 @@ def check_lags(program: Program, findings: Findings) -> None:
     if not any(Lag in set(map(type, code)) for code in program.cores.values()):
         return
     for core, code in sorted(program.cores.items()):
-        setup, looped = setup_end(code), 0
+        setup, looped = setup_end(code, program.matrices), 0
         for pc, instruction in enumerate(code):
             if isinstance(instruction, Loop):
                 looped = max(looped, pc + 1 + instruction.body)
@@ -39,7 +40,7 @@ def _place(instruction: Instruction, looped: bool, setup: bool) -> Iterator[str]
         yield "lag is not allowed in a loop"
     elif isinstance(instruction, (Barrier, Host, Phase)):
         yield f"a program with lags has no {instruction.mnemonic}"
-    elif isinstance(instruction, Write) and not setup:
+    elif type(instruction) in WRITES and not setup:
         yield "with lags cells are written at the beginning only, before anything else is done"
 
 
@@ -49,7 +50,7 @@ def check_rounds(program: Program, findings: Findings) -> None:
         return
     met: dict[int, tuple[Message, ...]] = {}
     for core, code in sorted(program.cores.items()):
-        setup, operations = _apart(core, code)
+        setup, operations = _apart(core, code, program.matrices)
         met[core] = messages(operations)
         for operation, problem in _not_for_all(setup, operations, len(program.constants)):
             findings.at_operation(operation, [problem])
@@ -59,9 +60,11 @@ def check_rounds(program: Program, findings: Findings) -> None:
     check_meetings(met, findings)
 
 
-def _apart(core: int, code: tuple[Instruction, ...]) -> tuple[Round, Round]:
+def _apart(
+    core: int, code: tuple[Instruction, ...], matrices: Sequence[Matrix]
+) -> tuple[Round, Round]:
     """What happens once, and what happens in every round."""
-    end = setup_end(code)
+    end = setup_end(code, matrices)
     operations = tuple(walk_round(core, code))
     count = sum(operation.pc < end for _, operation in operations)
     return operations[:count], operations[count:]

@@ -31,6 +31,7 @@ from ..instructions import (
     Store,
     Sum,
     Write,
+    WriteMatrix,
 )
 from ..program import Program
 from ..stream import StreamState
@@ -194,6 +195,18 @@ def _write(program: Program, operation: Operation) -> Iterator[str]:
         yield f"{rows} rows from {first} are not in 0..{array.rows - 1}"
 
 
+def _write_matrix(program: Program, operation: Operation) -> Iterator[str]:
+    assert isinstance(operation.instruction, WriteMatrix)
+    index, src = operation.instruction.matrix, operation.streams["src"]
+    matrix, size = program.matrices[index], program.cells[index].size
+    if matrix.core != operation.core:
+        yield f"matrix m{index} is on core {matrix.core}"
+    if src.count != size:
+        yield f"src has {src.count} bytes; the cells of the matrix take {size}"
+    if not src.walk.is_dense:
+        yield "src must be dense: its bytes follow each other"
+
+
 def _mvm(program: Program, operation: Operation) -> Iterator[str]:
     assert isinstance(operation.instruction, Mvm)
     matrix = program.matrices[operation.instruction.matrix]
@@ -234,6 +247,7 @@ RULES: dict[type[Instruction], Rule] = {
     Send: Rule({"src": Operand(Where.ANY, ALL)}),
     Recv: Rule({"dst": Operand(Where.ANY, ALL)}),
     Write: Rule({"src": Operand(Where.CONSTANT, U8)}, extra=_write),
+    WriteMatrix: Rule({"src": Operand(Where.CONSTANT, U8)}, extra=_write_matrix),
     Mvm: Rule(
         {"dst": Operand(Where.LOCAL, I32), "src": Operand(Where.LOCAL, U8)},
         extra=_mvm,

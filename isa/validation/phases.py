@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..instructions import Host, Loop, Phase, Write
+from ..instructions import Host, Loop, Phase
 from ..program import Program
+from ..setup import WRITES
 from .findings import Findings
 
 
@@ -27,7 +28,7 @@ def check_phases(program: Program, findings: Findings) -> None:
                 findings.at(core, pc, ["phase is not allowed in a loop"] if pc < looped else [])
             elif isinstance(instruction, Host):
                 findings.at(core, pc, ["the host has no part in a program with phases"])
-            elif isinstance(instruction, Write) and begun:
+            elif type(instruction) in WRITES and begun:
                 findings.at(core, pc, ["cells are written in the first phase only"])
 
 

@@ -21,6 +21,7 @@ from ..instructions import (
     Setq,
     Sum,
     Write,
+    WriteMatrix,
 )
 from ..program import Binding, Program
 from .findings import Findings
@@ -138,10 +139,14 @@ def _write(program: Program, instruction: Instruction) -> Iterator[str]:
 
 
 def _mvm(program: Program, instruction: Instruction) -> Iterator[str]:
-    assert isinstance(instruction, Mvm)
+    yield from _matrix(program, instruction)
+    yield from _inner(program, instruction)
+
+
+def _matrix(program: Program, instruction: Instruction) -> Iterator[str]:
+    assert isinstance(instruction, (Mvm, WriteMatrix))
     if instruction.matrix >= len(program.matrices):
         yield f"matrix m{instruction.matrix} does not exist; there are {len(program.matrices)}"
-    yield from _inner(program, instruction)
 
 
 def _inner(program: Program, instruction: Instruction) -> Iterator[str]:
@@ -156,6 +161,7 @@ _CHECKS: dict[type[Instruction], Callable[[Program, Instruction], Iterator[str]]
     Send: _peer,
     Recv: _peer,
     Write: _write,
+    WriteMatrix: _matrix,
     Mvm: _mvm,
     Max: _inner,
     Sum: _inner,

@@ -8,7 +8,8 @@ Issue. A core fetches its instructions in order and issues at most one a cycle. 
 else. Any other instruction issues in the first cycle in which
   - all older ones of the core have issued,
   - fewer than `core.issue_window` of them are under way,
-  - its unit is free; for `mvm` and `write`: their arrays are,
+  - its unit is free; for `mvm`, `write` and `write.matrix`: their arrays are; a core has one
+    `write.matrix` under way at a time,
   - no older one under way writes what it reads or writes, or reads what it writes. Compared are
     the bounding ranges of streams, in local and in global memory.
 With a window of 1 each begins when the one before has ended.
@@ -17,7 +18,10 @@ Units. Every instruction holds its unit from issue to end; a unit has no queue.
 
     arrays      mvm: ceil(windows / copies) * steps * (time of one input step, see `product`) of
                 the arrays of its matrix, where row blocks are not started one by one (below);
-                write: rows * t_write_row_ns of one array; other arrays go on
+                write: rows * t_write_row_ns of one array; other arrays go on;
+                write.matrix: as many arrays at once as the issue window has instructions, in turns
+                of (most rows that one of them takes) * t_write_row_ns, all arrays until the last
+                is done; what goes to several copies is read once
     vector      vector_cycles * ceil(elements / vector_lanes); `softmax` passes four times over its
                 elements: maximum, look-up, sum and quotient; `norm` three times: sum, squares,
                 quotient; `max` and `sum` count the elements they read, `dot` its products
@@ -33,8 +37,8 @@ in order of issue: the first one waits for those of the instruction before.
 
 Memories. An element counts the bytes it has, or `element_bytes` of the target. All bytes that an
 instruction reads and writes in local memory pass the port of its core, local_bytes_per_cycle; all
-bytes in global memory (also those of tables and constants that `mvm`, `write` and the vector unit
-read there) pass the one global memory of the chip, global_bytes_per_cycle. Each takes an
+bytes in global memory (also those of tables and constants that `mvm`, the writes and the vector
+unit read there) pass the one global memory of the chip, global_bytes_per_cycle. Each takes an
 instruction's bytes in one piece, a whole number of cycles, from its start on, and in order of
 these starts; on equal cycles the core with the lower number is first. Transfers have precedence at
 the port: their bytes wait for those of other transfers of the core only, and what else begins

@@ -7,7 +7,7 @@ static operations, and only addresses are made anew.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -26,6 +26,7 @@ from imcc.isa.instructions import (
     Step,
     Stream,
 )
+from imcc.isa.matrix import Matrix
 from imcc.isa.program import greatest_lag
 from imcc.isa.setup import setup_end
 from imcc.isa.stream import StreamState
@@ -72,6 +73,7 @@ class CoreCode:
         core: int,
         code: tuple[Instruction, ...],
         make: Callable[[Operation], StaticOperation],
+        matrices: Sequence[Matrix],
     ) -> None:
         self.operations: dict[tuple[int, tuple[Shape, ...]], StaticOperation] = {}
         self.end = StaticOperation(core, len(code), Halt(), Unit.ISSUE)
@@ -81,7 +83,7 @@ class CoreCode:
         self._make = make
         shapes: dict[tuple[int, int], Shape] = {}
         self._actions = [_action(instruction, shapes) for instruction in code]
-        self._setup_end = setup_end(code)
+        self._setup_end = setup_end(code, matrices)
         self._bases, self._shapes = [0] * STREAM_REGISTERS, [_UNSET] * STREAM_REGISTERS
         self.setup = tuple(self._play_setup())
 

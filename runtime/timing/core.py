@@ -209,7 +209,9 @@ def _obstacle(one: Issued, operation: StaticOperation, reads: Ranges, writes: Ra
     """Why `operation` cannot run beside `one`, which is older."""
     other = one.operation
     if operation.unit is other.unit:
-        if operation.unit is not Unit.ARRAYS or not operation.arrays.isdisjoint(other.arrays):
+        if operation.unit is not Unit.ARRAYS or (operation.alone and other.alone):
+            return Wait.UNIT
+        if not operation.arrays.isdisjoint(other.arrays):
             return Wait.UNIT
     elif other.unit is Unit.SYNC:
         return Wait.ALL

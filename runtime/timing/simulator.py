@@ -55,7 +55,12 @@ class Simulation:
         statics = Statics(program)
         window = program.target.core.issue_window
         self.cores = {
-            number: Core(number, CoreCode(number, self._round(code), statics.make), window, inputs)
+            number: Core(
+                number,
+                CoreCode(number, self._round(code), statics.make, program.matrices),
+                window,
+                inputs,
+            )
             for number, code in sorted(program.cores.items())
         }
         self._events: list[tuple[int, int, int]] = []

@@ -56,6 +56,7 @@ class StaticOperation:
     memory: int = 0
     link: int = 0
     arrays: frozenset[int] = frozenset()
+    alone: bool = False
     peer: int = NOBODY
     tag: int = 0
     reads: tuple[Span, ...] = ()
@@ -100,6 +101,7 @@ class Statics:
             cost.memory,
             cost.link,
             cost.arrays,
+            cost.alone,
             cost.peer,
             cost.tag,
             reads=_spans(operation, Role.READ),

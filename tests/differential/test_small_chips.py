@@ -25,7 +25,7 @@ from imcc.compiler.schedule import ScheduleMode
 from imcc.compiler.verify import verify_program
 from imcc.compiler.verify.machine import load_program_samples
 from imcc.isa import Target, program_bytes, program_from_bytes
-from imcc.isa.instructions import Barrier, Mvm, Write
+from imcc.isa.instructions import Barrier, Mvm, Write, WriteMatrix
 from imcc.runtime import Machine, profile
 
 MODELS = sorted((Path(__file__).parents[2] / "models").glob("*.onnx"))
@@ -123,7 +123,7 @@ def test_resnet18_in_stages_on_a_tenth_of_a_chip() -> None:
     code = compilation.program.cores[0]
     assert 0 < sum(isinstance(one, Barrier) for one in code) < stages
     first = next(index for index, one in enumerate(code) if isinstance(one, Mvm))
-    assert any(isinstance(one, Write) for one in code[first:])
+    assert any(isinstance(one, Write | WriteMatrix) for one in code[first:])
     image = np.random.default_rng(1).standard_normal((1, 3, 224, 224)).astype(np.float32)
     inputs = {compilation.tiled.graph.inputs[0].name: image}
     found = Machine(compilation.program).run(inputs)

@@ -158,8 +158,8 @@ def test_what_is_missing_is_named() -> None:
 
 
 def test_a_newer_version_is_refused(program_text: str) -> None:
-    shown = problems(program_text.replace(".imcc 1.0", ".imcc 1.6"))
-    assert "the program needs imcc ISA 1.6; this imcc has 1.5" in shown[1]
+    shown = problems(program_text.replace(".imcc 1.0", ".imcc 1.7"))
+    assert "the program needs imcc ISA 1.7; this imcc has 1.6" in shown[1]
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_hostile_headers(header: bytes, message: str) -> None:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (["isa"], [1, 7], r"needs imcc ISA 1\.7; this imcc has 1\.5"),
+        (["isa"], [1, 7], r"needs imcc ISA 1\.7; this imcc has 1\.6"),
         (["isa"], [2, 0], r"needs imcc ISA 2\.0"),
         (["isa"], "1.0", r"manifest\.isa: must be an array"),
         (["format"], "imcc.program/9", r"it must be 'imcc\.program/3'"),

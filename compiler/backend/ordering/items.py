@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from imcc.isa import TABLE, Operation, Program, Role, Space, walk
 from imcc.isa.cost import OperationCost, OperationCosts, Unit
-from imcc.isa.instructions import Barrier, Host, Phase, Write
+from imcc.isa.instructions import Barrier, Host, Phase
+from imcc.isa.setup import WRITES
 
 from ..probe import ValueProbe
 
@@ -106,7 +107,7 @@ class _Maker:
     ) -> CoreItems:
         """The items of one core."""
         first = next(
-            (i for i, one in enumerate(operations) if not isinstance(one.instruction, Write)),
+            (i for i, one in enumerate(operations) if type(one.instruction) not in WRITES),
             len(operations),
         )
         last = {operation.pc: index for index, operation in enumerate(operations)}
@@ -143,7 +144,7 @@ class _Maker:
                 extent = (low + _GLOBAL, high + _GLOBAL)
             (writes if name in written else reads).append(extent)
         if cost.arrays:
-            (writes if kind is Write else reads).extend(_arrays(cost.arrays))
+            (writes if kind in WRITES else reads).extend(_arrays(cost.arrays))
         if ordered:
             writes.append(_OTHERS)
         elif cost.unit in NETWORK:

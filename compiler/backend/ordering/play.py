@@ -33,8 +33,8 @@ from .jobs import Job, exchanged
 # on `pimcomp`, a third up to 3 %.
 _QUIET = 0.2
 # Of a core: what all bytes of its local memory pass, what those of transfers do, and the turn to
-# transfer or to multiply.
-_PORT, _TRANSFERS, _TURN = len(Unit), len(Unit) + 1, len(Unit) + 2
+# transfer or to multiply, and the turn of what no two do at a time.
+_PORT, _TRANSFERS, _TURN, _ALONE = range(len(Unit), len(Unit) + 4)
 
 Resource = tuple[int, ...]
 """A unit of a core: core, unit, number of an array. Or a link: both cores."""
@@ -117,6 +117,8 @@ class _Resources:
         if key not in self._held:
             arrays = sorted(item.cost.arrays) or (0,)
             self._held[key] = [self.number((core, item.cost.unit, array)) for array in arrays]
+        if item.cost.alone:
+            return [*self._held[key], self.number((core, _ALONE, 0))]
         takes_turn = item.cost.starts or item.cost.unit in NETWORK
         if self._in_turn and takes_turn:
             return [*self._held[key], self.turn(core)]

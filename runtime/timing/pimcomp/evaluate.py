@@ -21,6 +21,7 @@ from imcc.isa.instructions import (
     Phase,
     Store,
     Write,
+    WriteMatrix,
 )
 from imcc.isa.matrix import Matrix
 from imcc.isa.program import Program
@@ -156,7 +157,7 @@ class _Player:
     def _operate(self, clocks: Clocks, operation: Operation) -> None:
         streams = operation.streams
         match operation.instruction:
-            case Write() | Host() | Phase():
+            case Write() | WriteMatrix() | Host() | Phase():
                 return
             case Barrier():
                 clocks.work()

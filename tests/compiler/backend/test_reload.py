@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from imcc.compiler.ir.ops.tiled import Tiled
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import Schedule, ScheduleMode
 from imcc.isa import Instruction, validate
-from imcc.isa.instructions import Barrier, Mvm, Recv, Send, Store, Write
+from imcc.isa.instructions import Barrier, Mvm, Recv, Send, Store, Write, WriteMatrix
 from imcc.isa.setup import setup_end
 
 MODELS = Path(__file__).parents[3] / "models"
@@ -48,14 +49,15 @@ def test_cells_are_written_between_the_stages_that_use_them(
     mode: ScheduleMode, arrays: int
 ) -> None:
     schedule = made(mode, arrays)
-    uses, writes = used(schedule), reloads(schedule.tasks, WINDOW)
+    uses, writes = used(schedule), reloads(schedule)
     assert max(stage for _, stage, _, _ in uses) > 0
     for place, several in writes.items():
         for write in several:
             stage = write.task.stage
-            own = [(i, s) for i, s, core, array in uses if (core, array) == write.array]
-            assert all(index < place for index, s in own if s < stage)
-            assert place <= min(index for index, s in own if s == stage)
+            for place_of in write.arrays:
+                own = [(i, s) for i, s, core, array in uses if (core, array) == place_of]
+                assert all(index < place for index, s in own if s < stage)
+                assert place <= min(index for index, s in own if s == stage)
 
 
 def test_no_more_writes_behind_a_product_than_half_the_window() -> None:
@@ -63,19 +65,19 @@ def test_no_more_writes_behind_a_product_than_half_the_window() -> None:
     phases = [task.phase for task in schedule.tasks]
     starts = {0} | {i for i in range(1, len(phases)) if phases[i] > phases[i - 1]}
     inside = {
-        place: Counter(write.array[0] for write in several)
-        for place, several in reloads(schedule.tasks, WINDOW).items()
+        place: Counter(write.shard.core for write in several if write.number is not None)
+        for place, several in reloads(schedule).items()
         if place not in starts
     }
     assert inside
-    assert max(max(counts.values()) for counts in inside.values()) <= WINDOW // 2
+    assert max(max(counts.values(), default=0) for counts in inside.values()) <= WINDOW // 2
 
 
 def test_what_stays_is_written_first() -> None:
     schedule = made(ScheduleMode.LATENCY, 9)
     stages = Counter(place for place in {(c, a, s) for _, s, c, a in used(schedule)})
     several = Counter((core, array) for core, array, _ in stages)
-    first = [several[write.array] > 1 for write in reloads(schedule.tasks, WINDOW)[0]]
+    first = [any(several[array] > 1 for array in write.arrays) for write in reloads(schedule)[0]]
     assert first == sorted(first)
 
 
@@ -84,12 +86,13 @@ def test_ordering_leaves_setup_barriers_and_writes_where_they_belong(mode: Sched
     program, probes = emit_with_probes(made(mode, 7, cores=3))
     ordered, _ = order_instructions(program, probes)
     validate(ordered)
+    matrices = program.matrices
     for core, code in program.cores.items():
         kept = ordered.cores[core]
-        assert kept[: setup_end(kept)] == code[: setup_end(code)]
+        assert kept[: setup_end(kept, matrices)] == code[: setup_end(code, matrices)]
         assert list(_kinds(kept)) == list(_kinds(code))
         assert len(list(_kinds(code))) > 1
-    assert any(setup_end(code) for code in program.cores.values())
+    assert any(setup_end(code, matrices) for code in program.cores.values())
 
 
 def _kinds(code: tuple[Instruction, ...]) -> Iterator[Counter[str]]:
@@ -99,6 +102,32 @@ def _kinds(code: tuple[Instruction, ...]) -> Iterator[Counter[str]]:
         if isinstance(one, Barrier):
             yield counts
             counts = Counter()
-        if isinstance(one, Write | Mvm | Send | Recv | Store):
+        if isinstance(one, Write | WriteMatrix | Mvm | Send | Recv | Store):
             counts[type(one).__name__] += 1
     yield counts
+
+
+@pytest.mark.parametrize("mode", ScheduleMode)
+def test_large_matrices_are_written_whole_where_rows_stream(mode: ScheduleMode) -> None:
+    """What stays on its arrays for all inputs is, whatever the schedule."""
+    schedule = made(mode, 9)
+    stages = Counter(
+        (core, array) for core, array, _ in {(c, a, s) for _, s, c, a in used(schedule)}
+    )
+    whole = Counter[bool]()
+    for write in (one for several in reloads(schedule).values() for one in several):
+        cells = {(write.shard.core, tile.array) for tile in write.shard.matrix.tiles}
+        reused = {stages[array] > 1 for array in cells}
+        large = 2 * len(cells) >= WINDOW and mode is not ScheduleMode.LAYERS
+        assert (write.number is None) == (reused == {False} or (reused == {True} and large))
+        whole[write.number is None] += 1
+    assert whole[False]
+    assert whole[True]
+
+
+def test_a_small_window_has_no_room_for_whole_matrices() -> None:
+    schedule = made(ScheduleMode.LATENCY, 4)
+    target = schedule.target
+    narrow = target.model_copy(update={"core": target.core.model_copy(update={"issue_window": 2})})
+    writes = reloads(replace(schedule, target=narrow)).values()
+    assert all(write.number is not None for several in writes for write in several)
