@@ -119,8 +119,13 @@ class Program:
     def alike(self) -> tuple[int, ...]:
         """For each matrix the first that differs by nothing but core and bound, itself or not."""
         first: dict[Matrix, int] = {}
-        anywhere = (replace(matrix, core=0, bound=0) for matrix in self.matrices)
-        return tuple(first.setdefault(one, index) for index, one in enumerate(anywhere))
+        known: dict[tuple[int, Matrix], int] = {}  # many share their tiles, which take long to hash
+        for index, matrix in enumerate(self.matrices):
+            anywhere = replace(matrix, core=0, bound=0)
+            key = _but_tiles(anywhere)
+            if key not in known:
+                known[key] = first.setdefault(anywhere, index)
+        return tuple(known[_but_tiles(matrix)] for matrix in self.matrices)
 
     @cached_property
     def cells(self) -> tuple[MatrixCells, ...]:
@@ -133,6 +138,11 @@ class Program:
     def lags(self) -> int:
         """The greatest lag: how many rounds behind its first an operation works on an input."""
         return max(map(greatest_lag, self.cores.values()), default=0)
+
+
+def _but_tiles(matrix: Matrix) -> tuple[int, Matrix]:
+    """What alike matrices with the very same tiles have in common."""
+    return id(matrix.tiles), replace(matrix, core=0, bound=0, tiles=())
 
 
 def greatest_lag(code: Iterable[Instruction]) -> int:

@@ -15,10 +15,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
-
-from imcc.isa import Matrix
 
 from ..ir.ops.tiled import Tiled
 from ..mapping.plan import Shard
@@ -49,18 +46,9 @@ def reloads(schedule: Schedule) -> Mapping[int, Sequence[ShardWrite]]:
 
     What is written before all of them and stays comes first: it is there for all inputs.
     """
-    tasks, issue_window = schedule.tasks, schedule.target.core.issue_window
-    cells = KnownCells(schedule.target.array.cell_bits)
-    uses = _Uses(issue_window, cells, streams=bool(schedule.blocks))
-    needed: list[tuple[Task, Shard]] = []
-    for index, task in enumerate(tasks):
-        for shard in _shards(task):
-            if uses.is_new(shard.matrix):
-                needed.append((task, shard))
-            uses.add(index, task.stage, shard.matrix)
-    places = _Places(tasks, issue_window // 2)
+    uses, places = _Uses(schedule), _Places(schedule)
     found: dict[int, list[ShardWrite]] = defaultdict(list)
-    for task, shard in needed:
+    for task, shard in uses.first:
         for write in uses.writes(task, shard):
             found[places.before(write)].append(write)
     found[0].sort(key=lambda write: any(map(uses.is_reused, write.arrays)))
@@ -71,31 +59,36 @@ def _shards(task: Task) -> tuple[Shard, ...]:
     return task.node.op.plan.shards if isinstance(task.node.op, Tiled) else ()
 
 
-@dataclass
 class _Uses:
-    """In which stages each array is used, and by which task of each last."""
+    """In which stages each array is used, and by which task of each last.
 
-    issue_window: int
-    cells: KnownCells
-    streams: bool
-    _last: dict[Array, dict[int, int]] = field(default_factory=lambda: defaultdict(dict))
-    _matrices: dict[int, list[dict[int, int]]] = field(default_factory=dict)  # of their arrays
+    `first` are the shards by the tasks that are the first to need them.
+    """
 
-    def is_new(self, matrix: Matrix) -> bool:
-        """Whether no task has used a matrix."""
-        return id(matrix) not in self._matrices
+    def __init__(self, schedule: Schedule) -> None:
+        self._issue_window = schedule.target.core.issue_window
+        self._streams = bool(schedule.blocks)
+        self._cells = KnownCells(schedule.target.array.cell_bits)
+        self._last: dict[Array, dict[int, int]] = defaultdict(dict)
+        first: dict[int, tuple[Task, Shard]] = {}  # by the identity of matrices
+        last: dict[int, int] = {}
+        for index, task in enumerate(schedule.tasks):
+            for shard in _shards(task):
+                first.setdefault(id(shard.matrix), (task, shard))
+                last[id(shard.matrix)] = index
+        self.first = tuple(first.values())
+        for task, shard in self.first:
+            self._add(task.stage, shard, last[id(shard.matrix)])
 
-    def add(self, index: int, stage: int, matrix: Matrix) -> None:
-        """Note that a task uses a matrix."""
-        if self.is_new(matrix):
-            arrays = {tile.array for tile in matrix.tiles}
-            self._matrices[id(matrix)] = [self._last[matrix.core, number] for number in arrays]
-        for last in self._matrices[id(matrix)]:
-            last[stage] = index
+    def _add(self, stage: int, shard: Shard, index: int) -> None:
+        """Note that a task of a stage is the last to use the arrays of a shard."""
+        for number in self._cells.of(shard.matrix).arrays:
+            last = self._last[shard.core, number]
+            last[stage] = max(index, last.get(stage, index))
 
     def writes(self, task: Task, shard: Shard) -> Iterator[ShardWrite]:
         """The writes of a shard, which a task is the first to need."""
-        cells = self.cells.of(shard.matrix)
+        cells = self._cells.of(shard.matrix)
         arrays = [(shard.core, number) for number in cells.arrays]
         free = {array: self._free(task, array) for array in arrays}
         if self._is_whole(free) and is_countable(cells.size):
@@ -122,7 +115,7 @@ class _Uses:
         reused = {self.is_reused(array) for array in free}
         if reused != {True}:
             return reused == {False}
-        return self.streams and _ROOM <= self.issue_window <= 2 * len(free)
+        return self._streams and _ROOM <= self._issue_window <= 2 * len(free)
 
     def _free(self, task: Task, array: Array) -> int:
         """The last task that uses an array in an earlier stage; -1 where there is none."""
@@ -133,9 +126,9 @@ class _Uses:
 class _Places:
     """Where writes go, in the order in which they are needed."""
 
-    def __init__(self, tasks: Sequence[Task], together: int) -> None:
-        self._tasks = tasks
-        self._together = together
+    def __init__(self, schedule: Schedule) -> None:
+        self._tasks = tasks = schedule.tasks
+        self._together = schedule.target.core.issue_window // 2
         self._products: dict[int, list[int]] = defaultdict(list)  # of each core
         self._starts: dict[int, int] = {}  # of stages: their first task
         self._behind: Counter[tuple[int, int]] = Counter()  # writes of a core behind a task
