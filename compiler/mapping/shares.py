@@ -27,24 +27,13 @@ import numpy as np
 
 from .choices import Floats, Ints
 from .flow import Flow
+from .runs import LEAST_ROUNDS, STAGED_ROUNDS, most_runs
 
-MOST_RUNS = 28  # of rows of a product; with 56 intervals on `isaac` are up to a quarter longer
-MOST_PARTS = 168  # of a product: runs times strips
-LEAST_ROUNDS = 6  # parts that a group makes one after the other, where there are as many
 _MOST_STRIPS = 14
 _PRECISION = 0.01  # of the least time
 _HALF = 0.5
 _COMPANY = 0.15  # of a core, for each group beside others
 _LEAST_WIDTH = 2  # columns of a strip; narrower ones mostly read what others read too
-
-
-def most_runs(strips: int, turns: int = 1, finer: int = 1) -> int:
-    """The most runs of rows that results in so many strips are made in.
-
-    Where groups take turns each has `LEAST_ROUNDS` of them. `finer` runs are as much shorter.
-    """
-    most = min(MOST_RUNS, MOST_PARTS // strips)
-    return finer * max(1, most, LEAST_ROUNDS * turns if turns > 1 else 1)
 
 
 @dataclass(frozen=True)
@@ -167,7 +156,8 @@ class Demand:
     columns, come that a part reads beyond its own, if each part had one row and one column, and
     `each` what every part takes whatever its size. With
     `columns` the windows of a row can be cut in strips. Groups take turns with runs of rows, or
-    `apart` each makes one run; `finer` runs are as much shorter.
+    `apart` each makes one run; `finer` runs are as much shorter. Of those that take turns each
+    makes at least so many `rounds` of parts.
     """
 
     name: str
@@ -180,6 +170,7 @@ class Demand:
     each: float = 0.0
     apart: bool = False
     finer: int = 1
+    rounds: int = LEAST_ROUNDS
 
     def time(self, share: Share, fill: int = 0) -> float:
         """Time for all rows, the groups side by side, and for `fill` parts more."""
@@ -232,8 +223,8 @@ class Demand:
         return arrays.ravel(), np.stack([one.ravel() for one in each], axis=1)
 
     def _turns(self, strips: int, most: int) -> Ints:
-        """Numbers of groups for each strip that leave every group `LEAST_ROUNDS` parts to make."""
-        turns = min(max(1, self.rows // (1 if self.apart else LEAST_ROUNDS)), most)
+        """Numbers of groups for each strip that leave every group its rounds of parts."""
+        turns = min(max(1, self.rows // (1 if self.apart else self.rounds)), most)
         return np.arange(1, (max(1, turns) if strips == 1 else turns) + 1)
 
     def _most_copies(self, strips: int, room: Room) -> int:
@@ -248,7 +239,10 @@ class Demand:
         if self.apart:
             return -(-self.rows // turns)
         return np.array(
-            [-(-self.rows // most_runs(strips, int(number), self.finer)) for number in turns]
+            [
+                -(-self.rows // most_runs(strips, int(number), self.finer, self.rounds))
+                for number in turns
+            ]
         )
 
     def _times(self, strips: int, turns: Ints, copies: Ints, fill: int) -> Floats:
@@ -315,6 +309,11 @@ class Demands:
     def between(self, first: int, last: int) -> Demands:
         """Those of products [first, last)."""
         return replace(self, products=self.products[first:last])
+
+    def in_stages(self) -> Demands:
+        """Those of a network that goes in stages."""
+        products = tuple(replace(one, rounds=STAGED_ROUNDS) for one in self.products)
+        return replace(self, products=products)
 
     def shares(self, room: Room) -> Mapping[str, Share]:
         """The best shares, see `choose_shares`."""

@@ -67,7 +67,7 @@ class Staging:
         self._graph = graph
         self._levels = levels(graph, QConv, QMatMul)
         cells = [Cells.of(cutter) for cutter in cutters.values()]
-        self._costs = StageCosts(target, cells, demands)
+        self._costs = StageCosts(target, cells, demands and demands.in_stages())
         self._reach: dict[int, int] = {}  # behind the last product that goes with this first one
 
     def mapped(self) -> Mapped:

@@ -25,6 +25,7 @@ from ..ir.types import TensorType
 from .encoding import BlockWeights, block_planes, code_of
 from .partition import ACCUMULATOR_LIMIT
 from .plan import MatrixPlan, Shard
+from .runs import LEAST_ROUNDS, STAGED_ROUNDS
 from .shares import Footprint
 
 
@@ -77,6 +78,11 @@ class TiledGraph:
     def stage_count(self) -> int:
         """How many stages there are."""
         return 1 + max(self.stages.values(), default=0)
+
+    @property
+    def rounds(self) -> int:
+        """Parts that each of the groups of a product makes at least, where they take turns."""
+        return LEAST_ROUNDS if self.stage_count == 1 else STAGED_ROUNDS
 
     @property
     def has_parallel_windows(self) -> bool:

@@ -10,7 +10,7 @@ from ..ir.graph import Graph, Node, Value
 from ..ir.ops.host import Host
 from ..ir.ops.quant import Dequantize, Enter, Leave, Quantize
 from ..mapping.placer import Fits
-from ..mapping.shares import MOST_RUNS
+from ..mapping.runs import MOST_RUNS
 from .allocate import aligned
 from .cuts import runs, runs_of
 from .layout import ELEMENTS

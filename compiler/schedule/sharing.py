@@ -13,7 +13,8 @@ from imcc.isa.target import Network
 from ..ir.graph import Graph, Node, Value
 from ..ir.ops.quant import Enter, Quantize
 from ..mapping.overlapping import Fetch, Grain, Overlapping
-from ..mapping.shares import MOST_RUNS, Demand, Demands, Footprint, Teams
+from ..mapping.runs import MOST_RUNS
+from ..mapping.shares import Demand, Demands, Footprint, Teams
 from ..mapping.tiling import Sharing
 from .channel_joins import as_in, joins_channels
 from .cuts import runs_of

@@ -26,7 +26,7 @@ from ..ir.ops.partial_sums import AddSums
 from ..ir.ops.quant import Dequantize, Leave
 from ..ir.ops.rows import Rows, Span
 from ..ir.ops.tiled import Tiled
-from ..mapping.shares import most_runs
+from ..mapping.runs import most_runs
 from ..mapping.tiled_graph import TiledGraph
 from .channel_joins import ChannelJoiner
 from .copy_rounds import rounds
@@ -77,7 +77,7 @@ class RowSplitter(ChannelJoiner):
     ) -> None:
         super().__init__(tiled, phases)
         self._follow = follow
-        self._finer = finer * tiled.finer
+        self._finer, self._rounds = finer * tiled.finer, tiled.rounds
         self._busy: dict[int, float] = defaultdict(float)  # ns of work that is no product's
         self._ways = Ways.of(tiled.graph)
         self._hands_on = hands_on
@@ -159,7 +159,7 @@ class RowSplitter(ChannelJoiner):
         followed = next(made, ways[0])
         parts = self._parts.get(self._followed(followed).name)
         plans = self._tiled.plans(node) if isinstance(node.op, Tiled) else ()
-        most = most_runs(strips, max(1, len(plans) // strips), self._finer)
+        most = most_runs(strips, max(1, len(plans) // strips), self._finer, self._rounds)
         longest: int | Fraction = Fraction(node.result.type.shape[axis], most)
         if parts is not None and not plans:
             most, longest = max(most, len(parts.rows)), ceil(longest)

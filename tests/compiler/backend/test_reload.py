@@ -16,7 +16,7 @@ from imcc.compiler.driver import compile_model
 from imcc.compiler.ir.ops.tiled import Tiled
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import Schedule, ScheduleMode
-from imcc.isa import Instruction, validate
+from imcc.isa import Instruction, Role, validate, walk
 from imcc.isa.instructions import Barrier, Mvm, Recv, Send, Store, Write, WriteMatrix
 from imcc.isa.setup import setup_end
 
@@ -81,18 +81,39 @@ def test_what_stays_is_written_first() -> None:
     assert first == sorted(first)
 
 
+@pytest.mark.parametrize(("arrays", "cores", "stays"), [(7, 3, False), (18, 1, True)])
 @pytest.mark.parametrize("mode", [ScheduleMode.LATENCY, ScheduleMode.THROUGHPUT])
-def test_ordering_leaves_setup_barriers_and_writes_where_they_belong(mode: ScheduleMode) -> None:
-    program, probes = emit_with_probes(made(mode, 7, cores=3))
+def test_ordering_leaves_setup_barriers_and_writes_where_they_belong(
+    mode: ScheduleMode, arrays: int, cores: int, stays: bool
+) -> None:
+    program, probes = emit_with_probes(made(mode, arrays, cores))
     ordered, _ = order_instructions(program, probes)
     validate(ordered)
     matrices = program.matrices
     for core, code in program.cores.items():
         kept = ordered.cores[core]
-        assert kept[: setup_end(kept, matrices)] == code[: setup_end(code, matrices)]
+        assert _done(core, kept[: setup_end(kept, matrices)]) == _done(
+            core, code[: setup_end(code, matrices)]
+        )
         assert list(_kinds(kept)) == list(_kinds(code))
         assert len(list(_kinds(code))) > 1
-    assert any(setup_end(code, matrices) for code in program.cores.values())
+    assert not stays or any(setup_end(code, matrices) for code in program.cores.values())
+
+
+def _done(core: int, code: tuple[Instruction, ...]) -> list[tuple[object, ...]]:
+    """What instructions do, whichever registers they use."""
+    return [
+        (
+            type(one.instruction),
+            tuple(one.streams.items()),
+            *(
+                getattr(one.instruction, f.name)
+                for f in one.instruction.layout
+                if f.kind.role is Role.NONE
+            ),
+        )
+        for one in walk(core, code)
+    ]
 
 
 def _kinds(code: tuple[Instruction, ...]) -> Iterator[Counter[str]]:

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 
 from imcc.compiler.mapping.overlapping import Fetch, Overlapping
-from imcc.compiler.mapping.shares import Footprint, Room, Share, most_runs
+from imcc.compiler.mapping.runs import most_runs
+from imcc.compiler.mapping.shares import Footprint, Room, Share
 
 
 @given(

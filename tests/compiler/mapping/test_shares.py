@@ -10,17 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from imcc.compiler.mapping.shares import (
-    LEAST_ROUNDS,
-    MOST_PARTS,
-    MOST_RUNS,
-    Demand,
-    Footprint,
-    Room,
-    Share,
-    choose_shares,
-    most_runs,
-)
+from imcc.compiler.mapping.runs import LEAST_ROUNDS, MOST_PARTS, MOST_RUNS, most_runs
+from imcc.compiler.mapping.shares import Demand, Footprint, Room, Share, choose_shares
 
 _DEMANDS = st.lists(
     st.builds(

@@ -8,7 +8,7 @@ import pytest
 from support.onnx_models import model, node, weights
 
 from imcc.compiler.driver import compile_model
-from imcc.compiler.mapping.shares import MOST_RUNS
+from imcc.compiler.mapping.runs import MOST_RUNS
 from imcc.compiler.options import CompileOptions
 from imcc.compiler.schedule import ScheduleMode
 from imcc.isa import load_target
