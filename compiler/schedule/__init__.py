@@ -6,8 +6,9 @@ from .apart import OwnPlace
 from .bound import schedule_bounds
 from .layout import Layout, plain_layout
 from .mapped import map_apart, map_for
+from .memory_check import memory_check
 from .options import ScheduleMode
-from .schedule import Places, memory_check, on_mesh, schedule, schedule_apart
+from .schedule import Places, on_mesh, schedule, schedule_apart
 from .sharing import sharing
 from .task import Buffer, Schedule, Scratch, Task, Transfer
 

@@ -14,8 +14,8 @@ from ..mapping.soonest import soonest_deals
 from ..mapping.tiled_graph import TiledGraph
 from ..mapping.tiling import tile, tile_apart
 from ..mapping.unfold import unfold
+from .memory_check import memory_check
 from .options import ScheduleMode
-from .schedule import memory_check
 from .sharing import sharing, sharing_apart
 
 _GRAIN = Grain()
