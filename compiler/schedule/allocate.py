@@ -92,7 +92,7 @@ def allocate_apart(intervals: Sequence[Interval], limit: int) -> tuple[Placed, .
     for part in _KEPT:
         more = int(longest * part)
         kept = [Interval(one.key, one.size, one.first, one.last + more) for one in intervals]
-        if _most_alive(kept) <= limit and peak(placed := allocate(kept)) <= limit:
+        if most_alive(kept) <= limit and peak(placed := allocate(kept)) <= limit:
             return placed
     return allocate(intervals)
 
@@ -105,10 +105,10 @@ def fit(intervals: Sequence[Interval], limit: int) -> bool:
     """
     if sum(aligned(interval.size) for interval in intervals) <= limit:
         return True
-    return _most_alive(intervals) <= limit and peak(allocate(intervals)) <= limit
+    return most_alive(intervals) <= limit and peak(allocate(intervals)) <= limit
 
 
-def _most_alive(intervals: Sequence[Interval]) -> int:
+def most_alive(intervals: Sequence[Interval]) -> int:
     """The most bytes that are needed at one time."""
     changes = [(i.first, i.size) for i in intervals] + [(i.last + 1, -i.size) for i in intervals]
     return max(accumulate(size for _, size in sorted(changes)), default=0)

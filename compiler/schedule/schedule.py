@@ -11,10 +11,10 @@ from imcc.isa import Target
 from ..errors import CapacityError
 from ..ir.graph import Graph
 from ..mapping.tiled_graph import TiledGraph
-from .allocate import Placed, peak
+from .allocate import Placed, most_alive, peak
 from .apart import EndlessMemory, OwnPlace, lay_apart
 from .arrival_order import arrival_order
-from .memory import Asked, CoreMemory, buffers_of, lay_out
+from .memory import Asked, CoreMemory, buffers_of, intervals, lay_out
 from .options import ScheduleMode
 from .order import Step
 from .phases import in_phases
@@ -64,32 +64,55 @@ class _LaidOut:
     memory: Mapping[int, CoreMemory]
     peaks: Mapping[int, int]
 
-    @classmethod
-    def of(cls, plan: Plan, limit: int, mode: ScheduleMode) -> Self:
-        """Give everything an address; a core may need more than `limit` bytes."""
-        asked, streamed = all_requests(plan), plan.streamed
-        sliding = chains(streamed.graph.nodes, streamed.cores, plan.residence.replicas)
-        memory = lay_out(sliding, asked, limit, deep=mode is not ScheduleMode.LAYERS)
-        return cls(plan, asked, sliding, memory, {n: peak(m.placed) for n, m in memory.items()})
-
     def fits(self, limit: int) -> bool:
         """Whether every core has so many bytes."""
         return max(self.peaks.values(), default=0) <= limit
 
 
+@dataclass(frozen=True, eq=False)
+class _Needs:
+    """A plan with what its nodes ask for, before anything has an address."""
+
+    plan: Plan
+    asked: Sequence[Asked]
+    sliding: Sequence[Chain]
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """What the nodes of a plan ask for, and the buffers of its tensors."""
+        streamed, replicas = plan.streamed, plan.residence.replicas
+        sliding = chains(streamed.graph.nodes, streamed.cores, replicas)
+        return cls(plan, all_requests(plan), sliding)
+
+    def may_fit(self, limit: int) -> bool:
+        """Whether no core must hold more at one time; a quick test."""
+        needed = intervals(self.sliding, self.asked)
+        return all(most_alive(items) <= limit for items in needed.values())
+
+    def laid_out(self, limit: int, mode: ScheduleMode) -> _LaidOut:
+        """Give everything an address; a core may need more than `limit` bytes."""
+        memory = lay_out(self.sliding, self.asked, limit, deep=mode is not ScheduleMode.LAYERS)
+        peaks = {core: peak(laid.placed) for core, laid in memory.items()}
+        return _LaidOut(self.plan, self.asked, self.sliding, memory, peaks)
+
+
 def _first_that_fits(tiled: TiledGraph, mode: ScheduleMode, streamed: Streamed | None) -> _LaidOut:
     """The first plan for which local memory does; the last where it does for none.
 
-    The last one needs the least. Where it does not fit, none of the many others has to be tried.
+    Layer by layer there are two. Where rows stream there are many, and the last one needs the
+    least: if that does not fit, none of the others has to be tried.
     """
-    limit, plans = tiled.target.core.local_memory_bytes, plans_for(tiled, mode, streamed)
-    first = _LaidOut.of(next(plans), limit, mode)
+    limit = tiled.target.core.local_memory_bytes
+    tried = map(_Needs.of, plans_for(tiled, mode, streamed))
+    first = next(tried).laid_out(limit, mode)
     if first.fits(limit):
         return first
-    last = _LaidOut.of(one_by_one(tiled), limit, mode)
+    if mode is ScheduleMode.LAYERS:
+        return next(tried).laid_out(limit, mode)
+    last = _Needs.of(one_by_one(tiled)).laid_out(limit, mode)
     if not last.fits(limit):
         return last
-    others = (_LaidOut.of(plan, limit, mode) for plan in plans)
+    others = (one.laid_out(limit, mode) for one in tried if one.may_fit(limit))
     return next((one for one in others if one.fits(limit)), last)
 
 
