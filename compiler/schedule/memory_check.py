@@ -16,9 +16,7 @@ from .order import Step
 from .plans import Plan, all_requests
 from .replica import Site, settle
 from .room import largest, stream_check
-from .scratch import (
-    requests,
-)
+from .scratch import requests
 from .sliding import chains
 from .streamed import Streamed
 from .window import Border, border_of, bordered

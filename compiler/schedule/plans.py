@@ -22,11 +22,7 @@ from .phase_rows import rows_in_phases
 from .phases import in_phases, layer_phases
 from .pipeline import can_be_in_phases, inputs_fit, pipeline_phases
 from .replica import Residence, Site, settle
-from .scratch import (
-    Request,
-    requests,
-    rows_of,
-)
+from .scratch import Request, requests, rows_of
 from .stream_rows import stream_rows
 from .streamed import Streamed, whole_of, whole_operations
 from .traffic import handed_on, network_time, traffic

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from imcc.compiler.mapping.runs import LEAST_ROUNDS, MOST_PARTS, MOST_RUNS, most_runs
-from imcc.compiler.mapping.shares import Demand, Footprint, Room, Share, choose_shares
+from imcc.compiler.mapping.runs import LEAST_ROUNDS, MOST_PARTS, MOST_RUNS, STAGED_ROUNDS, most_runs
+from imcc.compiler.mapping.shares import Demand, Demands, Footprint, Room, Share, choose_shares
 
 _DEMANDS = st.lists(
     st.builds(
@@ -95,6 +95,13 @@ def test_the_time_of_some_parts_more_counts_where_others_wait_for_them() -> None
 def test_each_group_makes_several_parts(rows: int) -> None:
     (share,) = choose_shares([Demand("p", Footprint(1, 1, 1.0), rows, 1)], Room(8, 8)).values()
     assert share.groups == max(1, rows // LEAST_ROUNDS)
+
+
+@pytest.mark.parametrize("rows", [1, 6, 11])
+def test_in_stages_each_group_makes_fewer_parts(rows: int) -> None:
+    demands = Demands((Demand("p", Footprint(1, 1, 1.0), rows, 1),)).in_stages()
+    (share,) = demands.shares(Room(8, 8)).values()
+    assert share.groups == max(1, rows // STAGED_ROUNDS)
 
 
 def test_work_is_shared_by_the_groups() -> None:

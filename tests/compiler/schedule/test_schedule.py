@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from itertools import combinations
 
 import hypothesis.strategies as st
@@ -13,6 +14,7 @@ from imcc.compiler.errors import CapacityError
 from imcc.compiler.ir import Graph
 from imcc.compiler.mapping import TileOptions, tile
 from imcc.compiler.schedule import Schedule, ScheduleMode, memory_check, schedule, sharing
+from imcc.compiler.schedule.memory import CoreMemory, lay_out
 from imcc.isa import Target, load_target
 from imcc.isa.target import RequantMode
 
@@ -88,3 +90,18 @@ def test_too_little_memory_is_said_in_bytes() -> None:
         r"use a target with more local memory a core, or smaller feature maps$",
     ):
         schedule(tile(graph, target, TileOptions()))
+
+
+def test_of_many_orders_two_show_that_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first, and the one that needs the least."""
+    laid = []
+
+    def counted(*given: object, **more: object) -> dict[int, CoreMemory]:
+        laid.append(lay_out(*given, **more))  # type: ignore[arg-type]
+        return laid[-1]
+
+    monkeypatch.setattr(import_module("imcc.compiler.schedule.schedule"), "lay_out", counted)
+    graph = NetworkMaker(2, RequantMode.FLOAT24, 8).make(5)
+    with pytest.raises(CapacityError, match="bytes of local memory"):
+        scheduled(graph, with_local_memory(load_target("isaac"), 1), ScheduleMode.LATENCY)
+    assert len(laid) == 2
