@@ -44,7 +44,7 @@ _ENOUGH = 3
 # Instructions for each operand in a graph cut in rows, about: most are rows that come from a core.
 _FOR_AN_OPERAND = 2.5
 # By how much longer these programs are than others, about.
-_LONGER = 5.0
+_LONGER = 4.5
 _SLOWER = (
     "products share cores, because the program is long; with -O3 each has arrays of its own, "
     "which is mostly faster and takes minutes to compile"
