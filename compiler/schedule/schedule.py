@@ -43,30 +43,16 @@ def schedule(
     """
     limit = tiled.target.core.local_memory_bytes
     found = _first_that_fits(tiled, mode, streamed)
-    plan, graph = found.plan, found.plan.streamed.graph
+    needs, plan = found.needs, found.needs.plan
+    graph = plan.streamed.graph
     placed = {core: laid.placed for core, laid in found.memory.items()}
     _check_capacity(graph, plan.steps, tiled.target, placed, limit)
     working = WorkingMemory(placed, limit, in_turn=mode is not ScheduleMode.LAYERS)
-    tasks = _tasks(tiled, plan, found.asked, working)
-    buffers = buffers_of(plan.residence, found.sliding, found.memory)
+    tasks = _tasks(tiled, plan, needs.asked, working)
+    buffers = buffers_of(plan.residence, needs.sliding, found.memory)
     return Schedule(
         graph, tiled.target, tasks, buffers, found.peaks, plan.streamed.blocks, plan.pipelined
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _LaidOut:
-    """A plan with what its nodes ask for, all addresses, and the peak of each core in bytes."""
-
-    plan: Plan
-    asked: Sequence[Asked]
-    sliding: Sequence[Chain]
-    memory: Mapping[int, CoreMemory]
-    peaks: Mapping[int, int]
-
-    def fits(self, limit: int) -> bool:
-        """Whether every core has so many bytes."""
-        return max(self.peaks.values(), default=0) <= limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +79,20 @@ class _Needs:
         """Give everything an address; a core may need more than `limit` bytes."""
         memory = lay_out(self.sliding, self.asked, limit, deep=mode is not ScheduleMode.LAYERS)
         peaks = {core: peak(laid.placed) for core, laid in memory.items()}
-        return _LaidOut(self.plan, self.asked, self.sliding, memory, peaks)
+        return _LaidOut(self, memory, peaks)
+
+
+@dataclass(frozen=True, eq=False)
+class _LaidOut:
+    """What a plan needs with all addresses, and the peak of each core in bytes."""
+
+    needs: _Needs
+    memory: Mapping[int, CoreMemory]
+    peaks: Mapping[int, int]
+
+    def fits(self, limit: int) -> bool:
+        """Whether every core has so many bytes."""
+        return max(self.peaks.values(), default=0) <= limit
 
 
 def _first_that_fits(tiled: TiledGraph, mode: ScheduleMode, streamed: Streamed | None) -> _LaidOut:
@@ -123,14 +122,12 @@ def schedule_apart(tiled: TiledGraph, streamed: Streamed) -> tuple[Schedule, Pla
     """
     order = arrival_order(streamed.graph, demanded(streamed), streamed.blocks)
     plan = planned(streamed, in_phases(streamed, order))
-    asked, limit = all_requests(plan), tiled.target.core.local_memory_bytes
-    graph, replicas = plan.streamed.graph, plan.residence.replicas
-    sliding = chains(graph.nodes, plan.streamed.cores, replicas)
-    memory = lay_apart(sliding, asked)
-    working = EndlessMemory(memory, limit)
-    tasks = _tasks(tiled, plan, asked, working)
-    buffers = buffers_of(plan.residence, sliding, memory)
-    made = Schedule(graph, tiled.target, tasks, buffers, {}, plan.streamed.blocks)
+    needs = _Needs.of(plan)
+    memory = lay_apart(needs.sliding, needs.asked)
+    working = EndlessMemory(memory, tiled.target.core.local_memory_bytes)
+    tasks = _tasks(tiled, plan, needs.asked, working)
+    buffers = buffers_of(plan.residence, needs.sliding, memory)
+    made = Schedule(streamed.graph, tiled.target, tasks, buffers, {}, plan.streamed.blocks)
     return made, working.places
 
 
